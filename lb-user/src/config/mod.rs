@@ -1,0 +1,1 @@
+//! Configuration: the TOML file, read and judged as a whole.

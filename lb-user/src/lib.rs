@@ -1,0 +1,8 @@
+//! The control plane of siplb: configuration, pool logic, health, the datapath's loader and the daemon.
+//!
+//! The modules, in the order a change travels: `config` (and the control socket's requests) say what is wanted,
+//! `health` says what is up, `pool` makes one image of both with the slots that `table` deals out, `datapath`
+//! publishes that image to the kernel. `daemon` drives them; `cli` talks to `daemon` through `control`.
+pub mod config;
+pub mod health;
+pub mod table;

@@ -1,0 +1,1 @@
+//! Which group owns which slot.
