@@ -1,0 +1,31 @@
+//! A whole SIP service on one machine: clients, a node, second-stage servers, each in a network namespace.
+//!
+//! ```text
+//!  client namespace          node namespace                 one namespace a backend
+//!  198.51.100.10 callers     198.51.100.1  c0   b1 10.0.0.1 ---- eth0 10.0.0.11 Kamailio
+//!  198.51.100.20 callees --- eth0               b2 10.0.0.1 ---- eth0 10.0.0.12 Kamailio
+//!                            192.0.2.10 VIP, on lo          ...
+//! ```
+//!
+//! `cargo xtask demo` and the end-to-end tests build on it. The network is real (veth pairs, the kernel's own
+//! forwarding), and so are the servers (Kamailio) and the traffic (sipp); only the wires are short.
+//!
+//! Invariant: whatever a [`Lab`] makes carries its name, so that [`clean`] removes all of it without having
+//! been told anything: after a failure, after Ctrl-C, and also when the run that made it was killed.
+
+pub mod interrupt;
+pub mod kamailio;
+mod lab;
+pub mod netns;
+pub mod process;
+pub mod sipp;
+pub mod siplb;
+pub mod topology;
+
+pub use kamailio::Kamailio;
+pub use lab::{Lab, clean};
+pub use netns::Netns;
+pub use process::Process;
+pub use siplb::Siplb;
+pub use sipp::{Sipp, Tally};
+pub use topology::Topology;

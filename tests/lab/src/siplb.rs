@@ -1,0 +1,135 @@
+//! The first stage itself: its configuration for a lab, the daemon, and its verbs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::interrupt::wait_until;
+use crate::lab::Lab;
+use crate::process::{Process, output};
+use crate::topology::{DOMAIN, SIP_PORT, VIP};
+
+/// Health by the defaults takes some seconds to turn; this is what nobody should have to wait for.
+const HEALTH_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A daemon in a lab's node; dropped, it is killed.
+#[derive(Debug)]
+pub struct Siplb {
+    binary: PathBuf,
+    socket: PathBuf,
+    process: Process,
+}
+
+impl Siplb {
+    /// Writes [`config`] and starts the daemon with it.
+    ///
+    /// # Errors
+    /// When the daemon ends at once or doesn't answer on its socket: with the end of its log.
+    pub fn start(lab: &Lab, binary: &Path) -> Result<Self> {
+        let config_file = lab.folder().join("siplb.toml");
+        fs::write(&config_file, config(lab))?;
+        let mut command = lab.topology().node.command(binary);
+        command.arg("--config").arg(&config_file).arg("run");
+        let process = Process::spawn("siplb", command, &lab.folder().join("siplb.log"))?;
+        let mut siplb = Self { binary: binary.to_owned(), socket: socket(lab), process };
+        siplb.wait_ready()?;
+        Ok(siplb)
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let (binary, socket) = (&self.binary, &self.socket);
+        self.process.wait_ready(START_LIMIT, || Ok(ask(binary, socket, &["status"]).is_ok()))
+    }
+
+    /// The daemon's control socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Runs a verb against the daemon and returns its JSON.
+    ///
+    /// # Errors
+    /// When the verb fails, or prints something else.
+    pub fn ask(&self, verb: &[&str]) -> Result<Value> {
+        ask(&self.binary, &self.socket, verb)
+    }
+
+    /// Whether the daemon takes this backend for healthy.
+    ///
+    /// # Errors
+    /// When `status` fails or doesn't know the backend.
+    pub fn is_up(&self, backend: &str) -> Result<bool> {
+        let status = self.ask(&["status"])?;
+        let found = backends(&status).find(|entry| entry["name"] == backend);
+        let health = found.map(|entry| &entry["health"]).with_context(|| format!("{backend} is not in {status}"))?;
+        Ok(health == "up")
+    }
+
+    /// Waits until the daemon says so of this backend, asking every ten milliseconds.
+    ///
+    /// # Errors
+    /// As [`Siplb::is_up`], or when it takes longer than half a minute.
+    pub fn wait_for(&self, backend: &str, up: bool) -> Result<Duration> {
+        let what = format!("siplb to see {backend} {}", if up { "up" } else { "down" });
+        wait_until(&what, HEALTH_LIMIT, Duration::from_millis(10), || Ok(self.is_up(backend)? == up))
+    }
+}
+
+/// The configuration of a lab's node: native XDP on all interfaces, `nat`, every backend a group of its own.
+pub fn config(lab: &Lab) -> String {
+    let interfaces = lab.topology().node_interfaces();
+    let folder = lab.folder();
+    let mut text = format!(
+        r#"[node]
+interfaces = {interfaces:?}
+xdp-mode   = "native"
+hash-key   = "hex:000102030405060708090a0b0c0d0e0f"
+socket     = {socket:?}
+state-dir  = {state:?}
+pin-dir    = {pins:?}
+
+[[vip]]
+address   = "{VIP}"
+port      = {SIP_PORT}
+transport = "udp"
+pool      = "registrars"
+domains   = ["{DOMAIN}"]
+
+[[pool]]
+name    = "registrars"
+forward = "nat"
+"#,
+        socket = socket(lab),
+        state = folder.join("state"),
+        pins = lab.pin_dir(),
+    );
+    for host in &lab.topology().backends {
+        text += &format!(
+            "\n[[pool.backend]]\nname    = \"{}\"\naddress = \"{}\"\nport    = {SIP_PORT}\n",
+            host.name, host.address
+        );
+    }
+    text
+}
+
+fn socket(lab: &Lab) -> PathBuf {
+    lab.folder().join("siplb.sock")
+}
+
+fn ask(binary: &Path, socket: &Path, verb: &[&str]) -> Result<Value> {
+    let mut command = Command::new(binary);
+    command.arg("--socket").arg(socket).arg("--json").args(verb);
+    let text = output(command)?;
+    serde_json::from_str(&text).with_context(|| format!("`siplb {}` printed no JSON: {text}", verb.join(" ")))
+}
+
+/// The backends in the answer to `status`.
+fn backends(status: &Value) -> impl Iterator<Item = &Value> {
+    let pools = status["pools"].as_array().into_iter().flatten();
+    pools.flat_map(|pool| pool["backends"].as_array().into_iter().flatten())
+}

@@ -1,0 +1,206 @@
+//! sipp as clients and as the users' phones, with the scenarios of `tests/sipp`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+use crate::lab::Lab;
+use crate::process::Process;
+use crate::topology::{CALLEES, CALLERS, DOMAIN, SIP_PORT, VIP};
+
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sipp");
+const CALLEE_PORT: u16 = 5070;
+/// How long a message may stay unanswered before its call counts as failed; sipp sends again meanwhile.
+const ANSWER_LIMIT: Duration = Duration::from_secs(6);
+/// Longest time from the last call's start to its end, whatever happens to it.
+const LAST_CALL_LIMIT: Duration = Duration::from_secs(40);
+
+/// What clients can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenario {
+    /// One REGISTER a user.
+    Register,
+    /// One complete call a user.
+    Call,
+    /// One OPTIONS a user, never sent twice.
+    Options,
+}
+
+impl Scenario {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Register => "register.xml",
+            Self::Call => "call-uac.xml",
+            Self::Options => "options.xml",
+        }
+    }
+}
+
+/// Clients at work towards the VIP; dropped, they are killed.
+#[derive(Debug)]
+pub struct Sipp {
+    process: Process,
+    statistics: PathBuf,
+    /// Longest time that the whole run can take.
+    limit: Duration,
+}
+
+impl Sipp {
+    /// Starts `calls` of `scenario`, `rate` a second, to one of `users` after the other, over and over.
+    ///
+    /// `name` names the run's files in the lab's folder.
+    ///
+    /// # Errors
+    /// When there are no users, or sipp can't be started.
+    pub fn start(
+        lab: &Lab,
+        name: &str,
+        scenario: Scenario,
+        users: &[String],
+        calls: u64,
+        rate: u32,
+    ) -> Result<Self> {
+        if users.is_empty() {
+            bail!("nobody to {name}");
+        }
+        let list = lab.folder().join(format!("{name}.users"));
+        fs::write(&list, format!("SEQUENTIAL\n{}\n", users.join("\n")))?;
+        let statistics = lab.folder().join(format!("{name}.csv"));
+        let mut command = sipp(lab, name, scenario.file());
+        command
+            .arg(format!("{VIP}:{SIP_PORT}"))
+            .args(["-i", &CALLERS.to_string(), "-inf"])
+            .arg(&list)
+            .args(["-m", &calls.to_string(), "-r", &rate.to_string()])
+            .args(["-recv_timeout", &ANSWER_LIMIT.as_millis().to_string()])
+            .args(["-key", "domain", DOMAIN, "-key", "contact", &format!("{CALLEES}:{CALLEE_PORT}")])
+            .args(["-trace_stat", "-fd", "1", "-stf"])
+            .arg(&statistics);
+        let process = Process::spawn(&format!("sipp {name}"), command, &log(lab, name))?;
+        let calling = Duration::from_secs(calls / u64::from(rate.max(1)));
+        Ok(Self { process, statistics, limit: calling * 2 + LAST_CALL_LIMIT })
+    }
+
+    /// Starts the phones of all users: they answer every call until dropped.
+    ///
+    /// # Errors
+    /// When sipp can't be started.
+    pub fn answer(lab: &Lab) -> Result<Process> {
+        let mut command = sipp(lab, "answer", "call-uas.xml");
+        command.args(["-i", &CALLEES.to_string(), "-p", &CALLEE_PORT.to_string()]);
+        Process::spawn("sipp answer", command, &log(lab, "answer"))
+    }
+
+    /// No further calls; those under way are brought to their end.
+    ///
+    /// # Errors
+    /// When sipp has ended already.
+    pub fn stop(&self) -> Result<()> {
+        self.process.signal(Signal::SIGUSR1)
+    }
+
+    /// What has happened so far, up to a second ago.
+    pub fn so_far(&self) -> Tally {
+        Tally::read(&self.statistics).unwrap_or_default()
+    }
+
+    /// Waits for the last call to end, calling `watch` with what has happened so far all the while.
+    ///
+    /// # Errors
+    /// When sipp breaks off (failed calls are no reason), hangs, or a signal asked the run to end.
+    pub fn finish(mut self, mut watch: impl FnMut(&Tally)) -> Result<Tally> {
+        let statistics = &self.statistics;
+        let status = self.process.wait(self.limit, || {
+            watch(&Tally::read(statistics).unwrap_or_default());
+        })?;
+        // 0: every call succeeded; 1: some failed, which the tally tells better.
+        if !matches!(status.code(), Some(0 | 1)) {
+            bail!("sipp broke off ({status}):\n{}", self.process.log_end());
+        }
+        Tally::read(&self.statistics)
+    }
+}
+
+/// What became of the calls of one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls begun.
+    pub calls: u64,
+    /// Calls that met an answer that the scenario doesn't know, or none.
+    pub failed: u64,
+    /// Messages that had to be sent again because the answer was late.
+    pub sent_again: u64,
+    counters: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// How often the scenario met what it counts under `name`: `registered`, `completed`, `not_found`, `answered`.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counters.get(name).copied().unwrap_or(0)
+    }
+
+    /// Reads sipp's statistics: a line of titles, then one of running totals each second and at the end.
+    fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("{} has no complete line", file.display()))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (titles, lines) = text.split_once('\n')?;
+        // The line being written at this moment has no end yet.
+        let totals = lines.rsplit_once('\n')?.0.lines().next_back()?;
+        let mut counters: BTreeMap<String, u64> = titles
+            .split(';')
+            .zip(totals.split(';'))
+            .filter_map(|(title, total)| {
+                let name = title.strip_suffix("(C)").unwrap_or(title);
+                Some((name.to_owned(), total.parse().ok()?))
+            })
+            .collect();
+        Some(Self {
+            calls: counters.remove("TotalCallCreated")?,
+            failed: counters.remove("FailedCall")?,
+            sent_again: counters.remove("Retransmissions")?,
+            counters,
+        })
+    }
+}
+
+fn sipp(lab: &Lab, name: &str, scenario: &str) -> Command {
+    let mut command = lab.topology().client.command("sipp");
+    command
+        .args(["-nostdin", "-sf", &format!("{SCENARIOS}/{scenario}")])
+        .args(["-trace_err", "-error_file"])
+        .arg(lab.folder().join(format!("{name}.errors")));
+    command
+}
+
+fn log(lab: &Lab, name: &str) -> PathBuf {
+    lab.folder().join(format!("{name}.log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_complete_line_counts() {
+        let text = "StartTime;TotalCallCreated;FailedCall(P);FailedCall(C);Retransmissions(C);not_found(P);not_found(C);\n\
+                    a b;10;0;1;2;0;3;\n\
+                    a b;20;0;4;5;0;6;\n\
+                    a b;30;";
+        let tally = Tally::parse(text).unwrap();
+        assert_eq!((tally.calls, tally.failed, tally.sent_again, tally.count("not_found")), (20, 4, 5, 6));
+        assert_eq!(tally.count("completed"), 0);
+    }
+
+    #[test]
+    fn titles_alone_say_nothing() {
+        assert_eq!(Tally::parse("TotalCallCreated;FailedCall(C);Retransmissions(C);\n"), None);
+    }
+}
