@@ -1,0 +1,128 @@
+//! Why a packet was forwarded, dropped or passed: one enum for all three, from one table.
+//!
+//! Every way out of the datapath has a reason, and every reason is counted. The numbers are part of the pinned maps'
+//! layout: they only ever grow, and a reason that is no longer given keeps its number.
+
+/// What is done with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Rewritten and sent on.
+    Forward,
+    /// Discarded.
+    Drop,
+    /// Left to the kernel's network stack, untouched.
+    Pass,
+}
+
+impl Verdict {
+    /// The name shown to people and machines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Drop => "drop",
+            Self::Pass => "pass",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($number:literal $variant:ident $verdict:ident $name:literal $text:literal,)*) => {
+        /// The reason for a verdict.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Reason {
+            $(#[doc = $text] $variant = $number,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name shown to people and machines, and the metric's label.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// One sentence for people.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What happens to a packet with this reason.
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$variant => Verdict::$verdict,)* }
+            }
+
+            /// The reason with this number.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    0 Foreign Pass "foreign" "Neither to a VIP nor from a backend's SIP socket.",
+    1 NotUdp Pass "not-udp" "IP, but not UDP: TCP and TLS to a VIP are among these.",
+    2 NotIp Pass "not-ip" "Not IP, or behind more than two VLAN tags: ARP is among these.",
+    3 Malformed Pass "malformed" "Cut short or contradictory before the UDP ports; the stack discards it.",
+    4 LaterFragment Pass "later-fragment" "A later fragment: it has no ports. Its first fragment was judged on its own.",
+    5 FromBackendToNode Pass "backend-to-node" "From a backend to the node itself: an answer to a health check.",
+    6 FromBackendToPeer Pass "backend-to-peer" "From a backend to a peer node: an answer to the peer's health check.",
+    7 FromBackendToBackend Pass "backend-to-backend" "From one backend to another.",
+
+    16 Forwarded Forward "forwarded" "By the key that the message's rule names.",
+    17 FallbackTo Forward "fallback-to" "No user in the deciding URI: by the user of To.",
+    18 FallbackCallId Forward "fallback-call-id" "No user in the deciding URI nor in To: by Call-ID.",
+    19 FallbackSource Forward "fallback-source" "Neither user nor Call-ID: by source address and port.",
+    20 ResponseUnnamed Forward "response-unnamed" "A response to the VIP, by the user of To.",
+    21 Replied Forward "replied" "From a backend's SIP socket: left as its VIP.",
+
+    32 Empty Drop "empty" "A datagram without payload.",
+    33 KeepAlive Drop "keep-alive" "Line ends or NULs only (RFC 5626 section 3.5.1 and devices' own habits).",
+    34 Stun Drop "stun" "A STUN message (RFC 5389) on the SIP port.",
+    35 Runt Drop "runt" "Too short to be SIP.",
+    36 NotSip Drop "not-sip" "No SIP start line.",
+    37 MethodTooLong Drop "method-too-long" "The method is longer than the limit.",
+    38 RequestUriUnreadable Drop "request-uri-unreadable" "The Request-URI does not end, or is empty.",
+    39 ToMissing Drop "to-missing" "A REGISTER without a To header.",
+    40 ToUnreadable Drop "to-unreadable" "A REGISTER whose To header can't be read.",
+    41 HeaderLimit Drop "header-limit" "A REGISTER whose To header does not begin within the bytes that are read.",
+    42 Fragment Drop "fragment" "A first fragment to a VIP or from a backend's SIP socket: not handled yet.",
+    43 Ipv6 Drop "ipv6" "IPv6 to a VIP: not handled yet.",
+    44 Truncated Drop "truncated" "To a VIP or from a backend's socket, and shorter than its headers say.",
+    45 TtlExpired Drop "ttl-expired" "The time to live is used up.",
+    46 GroupDown Drop "group-down" "The owner's group has no backend that is up.",
+    47 NoTable Drop "no-table" "The VIP's pool has no lookup table: no backend was ever configured.",
+    48 NoHeadroom Drop "no-headroom" "The driver left no room for the VLAN tags of the way out.",
+    49 NoRoute Drop "no-route" "The routing table forbids the way, or has none.",
+}
+
+/// One more than the highest number: the length of arrays that are indexed by a reason.
+pub const REASON_NUMBERS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_fit() {
+        for (i, reason) in Reason::ALL.iter().enumerate() {
+            let number = *reason as u8;
+            assert!((number as usize) < REASON_NUMBERS);
+            assert_eq!(Reason::from_number(number), Some(*reason));
+            assert!(Reason::ALL[..i].iter().all(|other| other.name() != reason.name() && (*other as u8) < number));
+            assert!(reason.text().ends_with('.'), "{}", reason.name());
+        }
+    }
+
+    /// A kernel program and a pinned map outlive the binary that wrote them: numbers must not change.
+    #[test]
+    fn numbers_never_change() {
+        assert_eq!(Reason::Foreign as u8, 0);
+        assert_eq!(Reason::Forwarded as u8, 16);
+        assert_eq!(Reason::Replied as u8, 21);
+        assert_eq!(Reason::Empty as u8, 32);
+        assert_eq!(Reason::NoRoute as u8, 49);
+    }
+}

@@ -1,0 +1,264 @@
+//! Stage four: where the headers that can decide begin (RFC 3261 section 7.3).
+//!
+//! One pass over the lines. Each line starts a window, so that a name is compared where it stands, as a word, and lines
+//! shorter than a window are no special case. Names come in any case and in compact form; blanks and tabs before the colon
+//! are legal, continued lines (folding) begin with one and so match no name; lines may end in a bare LF.
+
+use super::{Message, user::blanks};
+use crate::swar::{below, equal, first_of_two};
+
+/// A set of headers, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted(pub u64);
+
+impl Wanted {
+    /// To.
+    pub const TO: Self = Self(1);
+    /// From.
+    pub const FROM: Self = Self(2);
+    /// Call-ID.
+    pub const CALL_ID: Self = Self(4);
+
+    /// Both sets.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Where headers were found: the offset behind the name of the first of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers(pub u64);
+
+impl Headers {
+    /// Behind the name of the first To; 0 is none.
+    #[inline(always)]
+    pub const fn to(self) -> u64 {
+        self.0 & 0xffff
+    }
+
+    /// Behind the name of the first From; 0 is none.
+    #[inline(always)]
+    pub const fn from(self) -> u64 {
+        self.0 >> 16 & 0xffff
+    }
+
+    /// Behind the name of the first Call-ID; 0 is none.
+    #[inline(always)]
+    pub const fn call_id(self) -> u64 {
+        self.0 >> 32 & 0xffff
+    }
+
+    /// Was the empty line seen that ends the headers?
+    #[inline(always)]
+    pub const fn is_whole(self) -> bool {
+        self.0 >> 48 != 0
+    }
+}
+
+const LINE_FEED: u64 = b'\n' as u64;
+const CR_LF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
+
+/// Finds the headers that are wanted, from an offset within the start line, up to the empty line.
+#[inline(always)]
+pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted) -> Headers {
+    let mut found = message.zero();
+    let mut missing = message.hide(wanted.0);
+    let mut begins_line = message.zero();
+    message.windows(
+        from,
+        #[inline(always)]
+        |at, low, high| {
+            if begins_line != 0 {
+                if low & 0xff == LINE_FEED || low & 0xffff == CR_LF {
+                    found |= 1 << 48;
+                    return 0;
+                }
+                let name = name(low);
+                if name.which & missing != 0 {
+                    missing &= !name.which;
+                    found |= (at + name.length) << name.shift;
+                    if missing == 0 {
+                        return 0;
+                    }
+                }
+            }
+            let (low_marks, high_marks) = (equal(low, b'\n'), equal(high, b'\n'));
+            begins_line = low_marks | high_marks;
+            let step = first_of_two(low_marks, high_marks);
+            if begins_line == 0 { 16 } else { step + 1 }
+        },
+    );
+    Headers(found)
+}
+
+/// A header name that was recognised: its bit in [`Wanted`], its place in [`Headers`], its length.
+struct Name {
+    which: u64,
+    shift: u64,
+    length: u64,
+}
+
+/// The names, small: whole and compact (RFC 3261 section 7.3.3).
+const TO: u64 = u16::from_le_bytes(*b"to") as u64;
+const FROM: u64 = u32::from_le_bytes(*b"from") as u64;
+const CALL_ID: u64 = u64::from_le_bytes(*b"call-id\0");
+/// Makes the letters of `call-id` small and leaves its hyphen.
+const CALL_ID_LETTERS: u64 = 0x20_2000_2020_2020;
+
+/// Which of the headers the line begins with. A name counts when a colon or a blank follows.
+#[inline(always)]
+fn name(word: u64) -> Name {
+    let none = Name { which: 0, shift: 0, length: 0 };
+    let small = word | 0x2020_2020;
+    let initial = small & 0xff;
+    let ends = |length: u64| {
+        let byte = (word >> (8 * length)) & 0xff;
+        byte == b':' as u64 || byte == b' ' as u64 || byte == b'\t' as u64
+    };
+    let of = |which: Wanted, shift, length| if ends(length) { Name { which: which.0, shift, length } } else { none };
+    if initial == b't' as u64 {
+        of(Wanted::TO, 0, if small & 0xffff == TO { 2 } else { 1 })
+    } else if initial == b'f' as u64 {
+        of(Wanted::FROM, 16, if small & 0xffff_ffff == FROM { 4 } else { 1 })
+    } else if initial == b'c' as u64 && (word | CALL_ID_LETTERS) << 8 == CALL_ID << 8 {
+        of(Wanted::CALL_ID, 32, 7)
+    } else if initial == b'i' as u64 {
+        of(Wanted::CALL_ID, 32, 1)
+    } else {
+        Name { which: 0, shift: 0, length: 0 }
+    }
+}
+
+/// From behind a header's name to its value, over blanks, the colon and white space, folded too (HCOLON, RFC 3261
+/// section 25.1). 0 when there is no colon or no value.
+#[inline(always)]
+pub fn value<M: Message>(message: M, at: u64) -> u64 {
+    let mut colon = message.zero();
+    let mut found = message.zero();
+    message.windows(
+        at,
+        #[inline(always)]
+        |at, low, _| {
+            let skipped = blanks(low);
+            if skipped != 0 {
+                return skipped;
+            }
+            let byte = low & 0xff;
+            if colon == 0 {
+                colon = (byte == b':' as u64) as u64;
+                return colon;
+            }
+            let break_length = folded_break(low);
+            if break_length != 0 {
+                return break_length;
+            }
+            if byte > 0x20 {
+                found = at;
+            }
+            0
+        },
+    );
+    found
+}
+
+/// The length of a line end that a blank follows, which continues the line; 0 where there is none.
+#[inline(always)]
+pub(super) fn folded_break(word: u64) -> u64 {
+    let length = if word & 0xffff == CR_LF {
+        2
+    } else if word & 0xff == LINE_FEED {
+        1
+    } else {
+        return 0;
+    };
+    let next = (word >> (8 * length)) & 0xff;
+    if next == b' ' as u64 || next == b'\t' as u64 { length } else { 0 }
+}
+
+/// The offset behind the text that begins at `at` and reaches to the next blank or line end.
+#[inline(always)]
+pub fn token_end<M: Message>(message: M, at: u64) -> u64 {
+    let mut end = message.len();
+    message.windows(
+        at,
+        #[inline(always)]
+        |at, low, high| {
+            let (low_marks, high_marks) = (below(low, 0x21), below(high, 0x21));
+            if low_marks | high_marks == 0 {
+                return 16;
+            }
+            end = at + first_of_two(low_marks, high_marks);
+            0
+        },
+    );
+    if end > message.len() { message.len() } else { end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Bytes;
+
+    const ALL: Wanted = Wanted::TO.and(Wanted::FROM).and(Wanted::CALL_ID);
+
+    /// The values of To, From and Call-ID, up to the next blank.
+    fn values(headers: &str) -> [String; 3] {
+        let text = format!("INVITE sip:a@b SIP/2.0\r\n{headers}");
+        let message = Bytes::new(text.as_bytes());
+        let found = message.headers(7, ALL);
+        [found.to(), found.from(), found.call_id()].map(|at| {
+            let value = if at == 0 { 0 } else { message.header_value(at) };
+            let end = if value == 0 { 0 } else { message.token_end(value) };
+            String::from_utf8_lossy(message.text(value, end)).into_owned()
+        })
+    }
+
+    #[test]
+    fn every_way_to_write_them() {
+        for headers in [
+            "To: t\r\nFrom: f\r\nCall-ID: c\r\n\r\n",
+            "TO:t\r\nFROM:f\r\nCALL-ID:c\r\n\r\n",
+            "t:t\r\nf:f\r\ni:c\r\n\r\n",
+            "T :t\r\nF\t:f\r\nI \t : c\r\n\r\n",
+            "To: t\nFrom: f\nCall-ID: c\n\n",
+            "i: c\nX: y\nt: t\nf: f\n\n",
+            "Subject: To: x\r\n From: y\r\nTo:\r\n  t\r\nFrom:\n\tf\nCall-ID: \r\n \r\n c\r\n\r\n",
+            "Topic: x\r\nFrom-Here: x\r\nTimestamp: 1\r\nCall-IDs: x\r\nTo             : t\r\nFrom: f\r\ni: c\r\n\r\n",
+            "To: t\r\nTo: second\r\nFrom: f\r\nf: second\r\nCall-ID: c\r\ni: second\r\n\r\n",
+            "To: t\r\nFrom: f\r\nCall-ID: c",
+        ] {
+            assert_eq!(values(headers), ["t", "f", "c"], "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn stops_at_the_empty_line() {
+        for headers in ["X: y\r\n\r\nTo: t\r\nFrom: f\r\nCall-ID: c\r\n\r\n", "X: y\n\nTo: t\n"] {
+            assert_eq!(values(headers), ["", "", ""], "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn no_value() {
+        assert_eq!(values("To:\r\nFrom \r\nCall-ID:   \r\n\r\n"), ["", "", ""]);
+        assert_eq!(values("To\r\nt\r\nTo x: y\r\n\r\n")[0], "");
+    }
+
+    #[test]
+    fn stops_when_all_is_found() {
+        let text = "REGISTER sip:b SIP/2.0\r\nTo: t\r\nCall-ID: c\r\n\r\n";
+        let found = Bytes::new(text.as_bytes()).headers(9, Wanted::TO);
+        assert!(found.to() != 0 && found.call_id() == 0 && !found.is_whole());
+        let found = Bytes::new(text.as_bytes()).headers(9, ALL);
+        assert!(found.call_id() != 0 && found.is_whole());
+    }
+
+    /// Lines of any length put the next name anywhere in a window.
+    #[test]
+    fn any_alignment() {
+        for length in 0..100 {
+            let filler = "y".repeat(length);
+            assert_eq!(values(&format!("X: {filler}\r\nTo: t\r\nf: f\r\ni: c\r\n\r\n")), ["t", "f", "c"], "{length}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The SIP scanner, one body of code for kernel and host.
+//!
+//! It reads a message through [`Message`]: words at offsets, and a loop driver. The host's implementation is a slice
+//! ([`Bytes`]); the kernel's proves every read to the verifier. Stages are functions from offsets to offsets, in files of
+//! their own, in the order in which a message meets them: [`start_line`], [`uri`], [`user`], [`headers`], [`address`].
+//! Each is also a method of [`Message`], so that the kernel can make it a function that is verified once: the bodies
+//! below are the only ones.
+//!
+//! Offsets count from the start of the payload. What a stage finds is packed into one `u64`, which is what a function of
+//! a BPF program can return; the types here unpack it. Nothing is copied, nothing fails: what can't be read is a value.
+
+pub mod address;
+pub mod headers;
+pub mod start_line;
+pub mod uri;
+pub mod user;
+
+use crate::limits::SCAN_LIMIT;
+use address::Address;
+use headers::{Headers, Wanted};
+use start_line::StartLine;
+use uri::{Form, Uri};
+
+/// A SIP message that can be scanned.
+pub trait Message: Copy {
+    /// Zero, which the kernel's verifier can't know to be zero.
+    ///
+    /// The verifier follows every path, and forks for each value that it knows. [`Message::hide`] makes it forget: it then
+    /// meets the same unknown number on all paths and checks what follows once. On the host this is plain 0.
+    fn zero(self) -> u64;
+
+    /// How many bytes can be read: the payload, at most [`SCAN_LIMIT`].
+    fn len(self) -> u64;
+
+    /// Eight bytes from `at`, little-endian; 0 in place of those past the end.
+    fn word(self, at: u64) -> u64;
+
+    /// Calls `turn(at, low, high)` with the sixteen bytes at `from`, 0 in place of those past the end. Its answer, 1 to
+    /// 16, is how far the next turn steps; 0 ends, as does the end of the message.
+    fn windows(self, from: u64, turn: impl FnMut(u64, u64, u64) -> u64);
+
+    /// `value`, of which the verifier knows nothing any more.
+    #[inline(always)]
+    fn hide(self, value: u64) -> u64 {
+        value ^ self.zero()
+    }
+
+    /// Is there nothing to read?
+    #[inline(always)]
+    fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Stage [`start_line::scan`].
+    #[inline(always)]
+    fn start_line(self) -> StartLine {
+        start_line::scan(self)
+    }
+
+    /// Stage [`uri::scan`].
+    #[inline(always)]
+    fn uri(self, at: u64, form: Form) -> Uri {
+        uri::scan(self, at, form)
+    }
+
+    /// Stage [`uri::host_end`].
+    #[inline(always)]
+    fn host_end(self, at: u64) -> u64 {
+        uri::host_end(self, at)
+    }
+
+    /// Stage [`uri::has_gr`].
+    #[inline(always)]
+    fn has_gr(self, at: u64) -> bool {
+        uri::has_gr(self, at)
+    }
+
+    /// Stage [`user::hash`].
+    #[inline(always)]
+    fn user_hash(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+        user::hash(self, at, end, tail, seed)
+    }
+
+    /// Stage [`user::hash_decoded`], the way of users with escapes and of numbers with separators.
+    #[inline(always)]
+    fn user_hash_decoded(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+        user::hash_decoded(self, at, end, tail, seed)
+    }
+
+    /// Stage [`user::hash_text`].
+    #[inline(always)]
+    fn text_hash(self, at: u64, end: u64, seed: u64) -> u64 {
+        user::hash_text(self, at, end, seed)
+    }
+
+    /// Stage [`headers::scan`].
+    #[inline(always)]
+    fn headers(self, from: u64, wanted: Wanted) -> Headers {
+        headers::scan(self, from, wanted)
+    }
+
+    /// Stage [`headers::value`].
+    #[inline(always)]
+    fn header_value(self, at: u64) -> u64 {
+        headers::value(self, at)
+    }
+
+    /// Stage [`headers::token_end`].
+    #[inline(always)]
+    fn token_end(self, at: u64) -> u64 {
+        headers::token_end(self, at)
+    }
+
+    /// Stage [`address::scan`].
+    #[inline(always)]
+    fn address(self, at: u64) -> Address {
+        address::scan(self, at)
+    }
+}
+
+/// A message in memory: the host's [`Message`].
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    /// Of a payload; what lies behind [`SCAN_LIMIT`] is not read.
+    pub fn new(payload: &'a [u8]) -> Self {
+        Self(&payload[..payload.len().min(SCAN_LIMIT as usize)])
+    }
+
+    /// The text between two offsets; empty where there is none.
+    pub fn text(self, at: u64, end: u64) -> &'a [u8] {
+        self.0.get(at as usize..end as usize).unwrap_or_default()
+    }
+}
+
+impl Message for Bytes<'_> {
+    fn zero(self) -> u64 {
+        0
+    }
+
+    fn len(self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn word(self, at: u64) -> u64 {
+        let rest = self.0.get(at as usize..).unwrap_or_default();
+        let mut word = [0; 8];
+        let there = rest.len().min(8);
+        word[..there].copy_from_slice(&rest[..there]);
+        u64::from_le_bytes(word)
+    }
+
+    fn windows(self, from: u64, mut turn: impl FnMut(u64, u64, u64) -> u64) {
+        let mut at = from;
+        while at < self.len() {
+            let step = turn(at, self.word(at), self.word(at + 8));
+            if step == 0 {
+                break;
+            }
+            at += step;
+        }
+    }
+}

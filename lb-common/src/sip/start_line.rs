@@ -1,0 +1,246 @@
+//! Stage one: what kind of message this is, and where its Request-URI begins (RFC 3261 section 7.1).
+
+use super::Message;
+use crate::{
+    limits::{LEADING_LIMIT, MESSAGE_MIN, METHOD_LIMIT},
+    swar::{below, differs, first, high},
+};
+
+/// What a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A request, not REGISTER.
+    Request = 0,
+    /// A REGISTER request.
+    Register = 1,
+    /// A response.
+    Response = 2,
+    /// Nothing at all.
+    Empty = 3,
+    /// Line ends and NULs only.
+    KeepAlive = 4,
+    /// A STUN message.
+    Stun = 5,
+    /// Shorter than [`MESSAGE_MIN`].
+    Runt = 6,
+    /// No start line.
+    NotSip = 7,
+    /// A method of more than [`METHOD_LIMIT`] bytes.
+    MethodTooLong = 8,
+}
+
+/// The start line: kind, where the method begins and ends, where the Request-URI begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartLine(pub u64);
+
+impl StartLine {
+    const fn new(kind: Kind, method: u64, method_end: u64, uri: u64) -> Self {
+        Self(kind as u64 | method << 8 | method_end << 16 | uri << 32)
+    }
+
+    const fn no(kind: Kind) -> Self {
+        Self::new(kind, 0, 0, 0)
+    }
+
+    /// What the payload is.
+    #[inline(always)]
+    pub const fn kind(self) -> Kind {
+        match self.0 as u8 {
+            0 => Kind::Request,
+            1 => Kind::Register,
+            2 => Kind::Response,
+            3 => Kind::Empty,
+            4 => Kind::KeepAlive,
+            5 => Kind::Stun,
+            6 => Kind::Runt,
+            8 => Kind::MethodTooLong,
+            _ => Kind::NotSip,
+        }
+    }
+
+    /// Offset of the method.
+    #[inline(always)]
+    pub const fn method(self) -> u64 {
+        self.0 >> 8 & 0xff
+    }
+
+    /// Offset behind the method.
+    #[inline(always)]
+    pub const fn method_end(self) -> u64 {
+        self.0 >> 16 & 0xffff
+    }
+
+    /// Offset of the Request-URI; in a response, of the status code.
+    #[inline(always)]
+    pub const fn uri(self) -> u64 {
+        self.0 >> 32 & 0xffff
+    }
+}
+
+const REGISTER: u64 = u64::from_le_bytes(*b"REGISTER");
+const VERSION: u64 = u64::from_le_bytes(*b"sip/2.0 ");
+/// Makes the letters of the version small and leaves the rest.
+const VERSION_LETTERS: u64 = 0x20_2020;
+/// Bytes 4 to 7 of every STUN message (RFC 5389 section 6), as they stand in the upper half of its first word.
+const STUN_COOKIE: u64 = 0x2112_A442_u32.swap_bytes() as u64;
+
+/// Reads the start line.
+#[inline(always)]
+pub fn scan<M: Message>(message: M) -> StartLine {
+    let word = message.word(0);
+    if message.len() < MESSAGE_MIN {
+        return StartLine::no(short(message, word));
+    }
+    if word & 0xc0 == 0 && word >> 32 == STUN_COOKIE {
+        return StartLine::no(Kind::Stun);
+    }
+    let start = if word & 0xff > 0x20 { message.zero() } else { leading(word) };
+    if start > LEADING_LIMIT {
+        return StartLine::no(Kind::KeepAlive);
+    }
+    let word = message.word(start);
+    if word | VERSION_LETTERS == VERSION {
+        return StartLine::new(Kind::Response, start, start, start + 8);
+    }
+    method(message, start, word)
+}
+
+/// How many line ends and NULs the word begins with.
+#[inline(always)]
+fn leading(word: u64) -> u64 {
+    first(differs(word, b'\r') & differs(word, b'\n') & differs(word, 0))
+}
+
+/// A payload that is too short for SIP: nothing, a keep-alive or junk.
+#[inline(always)]
+fn short<M: Message>(message: M, low: u64) -> Kind {
+    let high_word = message.word(8);
+    let blank = leading(low) + if leading(low) == 8 { leading(high_word) } else { 0 };
+    if message.is_empty() {
+        Kind::Empty
+    } else if blank >= message.len() {
+        Kind::KeepAlive
+    } else {
+        Kind::Runt
+    }
+}
+
+/// A method is a token and ends at one blank (RFC 3261 section 25.1); it is compared with its case.
+#[inline(always)]
+fn method<M: Message>(message: M, start: u64, word: u64) -> StartLine {
+    let stops = |word: u64| below(word, 0x21) | high(word);
+    let mut length = first(stops(word));
+    let mut last = word;
+    if length == 8 {
+        last = message.word(start + 8);
+        length += first(stops(last));
+    }
+    if length == 16 {
+        last = message.word(start + 16);
+        length += first(stops(last));
+    }
+    if length == 24 {
+        last = message.word(start + 24);
+        length += first(stops(last));
+    }
+    let length = message.hide(length);
+    if length > METHOD_LIMIT {
+        return StartLine::no(Kind::MethodTooLong);
+    }
+    let stop = (last >> (8 * (length & 7))) & 0xff;
+    if length == 0 || stop != 0x20 {
+        return StartLine::no(Kind::NotSip);
+    }
+    let end = start + length;
+    // One blank is legal; a few more are in the field.
+    let blanks = first(differs(message.word(end), b' '));
+    if blanks == 8 {
+        return StartLine::no(Kind::NotSip);
+    }
+    let kind = if word == REGISTER && length == 8 { Kind::Register } else { Kind::Request };
+    StartLine::new(kind, start, end, end + blanks)
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Bytes;
+
+    fn line(text: &str) -> StartLine {
+        Bytes::new(text.as_bytes()).start_line()
+    }
+
+    #[test]
+    fn kinds() {
+        let cases = [
+            ("INVITE sip:a@b SIP/2.0\r\n", Kind::Request),
+            ("REGISTER sip:b SIP/2.0\r\n", Kind::Register),
+            ("REGISTERS sip:b SIP/2.0\r\n", Kind::Request),
+            ("register sip:b SIP/2.0\r\n", Kind::Request),
+            ("SIP/2.0 200 OK\r\n\r\n", Kind::Response),
+            ("sip/2.0 200 OK\r\n\r\n", Kind::Response),
+            ("\r\n\r\nINVITE sip:a@b SIP/2.0\r\n", Kind::Request),
+            ("\r\n\r\n\r\n\nINVITE sip:a@b SIP/2.0\r\n", Kind::Request),
+            ("", Kind::Empty),
+            ("\r\n", Kind::KeepAlive),
+            ("\r\n\r\n", Kind::KeepAlive),
+            ("\0", Kind::KeepAlive),
+            ("\0\0\0\0\0\0\0\0\0\0\0\0", Kind::KeepAlive),
+            ("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", Kind::KeepAlive),
+            ("hello", Kind::Runt),
+            ("\0\x01\0\0\x21\x12\u{0}\u{0}hello, world", Kind::NotSip),
+            ("INVITEsip:a@b.example.com", Kind::NotSip),
+            ("INVITE\tsip:a@b.example.com", Kind::NotSip),
+            (" INVITE sip:a@b.example.com", Kind::NotSip),
+            ("\u{e9}\u{e9}\u{e9} sip:a@b.example.com", Kind::NotSip),
+        ];
+        for (text, kind) in cases {
+            assert_eq!(line(text).kind(), kind, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn stun() {
+        let mut message = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+        message.extend([7; 12]);
+        assert_eq!(Bytes::new(&message).start_line().kind(), Kind::Stun);
+        message[4] = 0x22;
+        assert_eq!(Bytes::new(&message).start_line().kind(), Kind::NotSip);
+    }
+
+    #[test]
+    fn offsets() {
+        let found = line("\r\nINVITE  sip:a@b SIP/2.0\r\n");
+        assert_eq!((found.method(), found.method_end(), found.uri()), (2, 8, 10));
+    }
+
+    #[test]
+    fn method_limit() {
+        let of = |length: u64| {
+            let text = format!("{} sip:a@b SIP/2.0\r\n", "M".repeat(length as usize));
+            line(&text).kind()
+        };
+        assert_eq!(of(METHOD_LIMIT - 1), Kind::Request);
+        assert_eq!(of(METHOD_LIMIT), Kind::Request);
+        assert_eq!(of(METHOD_LIMIT + 1), Kind::MethodTooLong);
+        assert_eq!(of(METHOD_LIMIT + 100), Kind::MethodTooLong);
+    }
+
+    #[test]
+    fn leading_limit() {
+        let of = |count: u64| line(&format!("{}INVITE sip:a@b", "\n".repeat(count as usize))).kind();
+        assert_eq!(of(LEADING_LIMIT - 1), Kind::Request);
+        assert_eq!(of(LEADING_LIMIT), Kind::Request);
+        assert_eq!(of(LEADING_LIMIT + 1), Kind::KeepAlive);
+    }
+
+    #[test]
+    fn message_min() {
+        let of = |length: u64| line(&"M sip:a@b.example.com"[..length as usize]).kind();
+        assert_eq!(of(MESSAGE_MIN - 1), Kind::Runt);
+        assert_eq!(of(MESSAGE_MIN), Kind::Request);
+        assert_eq!(of(MESSAGE_MIN + 1), Kind::Request);
+    }
+}
