@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::process::{Process, output};
+use crate::process::{Process, command, output};
 use crate::topology::{DOMAIN, Host, SIP_PORT};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
@@ -72,7 +72,7 @@ impl Kamailio {
 }
 
 fn kamcmd(control: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new("kamcmd");
+    let mut command = command("kamcmd");
     command.arg("-s").arg(format!("unixs:{}", control.display())).args(arguments);
     command
 }

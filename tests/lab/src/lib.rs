@@ -18,8 +18,8 @@ pub mod kamailio;
 mod lab;
 pub mod netns;
 pub mod process;
-pub mod sipp;
 pub mod siplb;
+pub mod sipp;
 pub mod topology;
 
 pub use kamailio::Kamailio;

@@ -3,6 +3,7 @@
 //! `ip netns exec` would also give the child a mount namespace with a fresh /sys: what it pins to a BPF file
 //! system mounted there is gone when it ends. Everything here enters the network namespace and nothing else.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::process::output;
+use crate::process::{command, output};
 
 const FOLDER: &str = "/run/netns";
 
@@ -58,8 +59,8 @@ impl Netns {
     }
 
     /// A command that will run `program` inside.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("nsenter");
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = command("nsenter");
         command.arg(format!("--net={}", self.path().display())).arg(program);
         command
     }
@@ -69,7 +70,8 @@ impl Netns {
     /// # Errors
     /// When `ip` fails.
     pub fn ip(&self, arguments: &str) -> Result<String> {
-        let arguments: Vec<&str> = ["-n", &self.name].into_iter().chain(arguments.split_whitespace()).collect();
+        let arguments: Vec<&str> =
+            ["-n", &self.name].into_iter().chain(arguments.split_whitespace()).collect();
         ip(&arguments)
     }
 
@@ -118,7 +120,7 @@ impl Netns {
 }
 
 fn ip(arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new("ip");
+    let mut command = command("ip");
     command.args(arguments);
     output(command)
 }

@@ -3,6 +3,8 @@
 //! The group keeps the terminal's Ctrl-C away from the child (the run decides in which order things end), and
 //! lets servers that fork die whole.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -115,6 +117,16 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A command for `program`, looked for in the system's folders too: a root shell that was opened with `su` has
+/// them not on its PATH, and most of what the lab starts is there.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    let mut command = Command::new(program);
+    command.env("PATH", path);
+    command
 }
 
 /// Runs a short command to its end and returns what it printed.

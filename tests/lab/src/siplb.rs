@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +9,7 @@ use serde_json::Value;
 
 use crate::interrupt::wait_until;
 use crate::lab::Lab;
-use crate::process::{Process, output};
+use crate::process::{Process, command, output};
 use crate::topology::{DOMAIN, SIP_PORT, VIP};
 
 /// Health by the defaults takes some seconds to turn; this is what nobody should have to wait for.
@@ -46,6 +45,12 @@ impl Siplb {
         self.process.wait_ready(START_LIMIT, || Ok(ask(binary, socket, &["status"]).is_ok()))
     }
 
+    /// # Errors
+    /// With the end of its log, when the daemon has ended.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        self.process.ensure_running()
+    }
+
     /// The daemon's control socket.
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -66,7 +71,8 @@ impl Siplb {
     pub fn is_up(&self, backend: &str) -> Result<bool> {
         let status = self.ask(&["status"])?;
         let found = backends(&status).find(|entry| entry["name"] == backend);
-        let health = found.map(|entry| &entry["health"]).with_context(|| format!("{backend} is not in {status}"))?;
+        let health =
+            found.map(|entry| &entry["health"]).with_context(|| format!("{backend} is not in {status}"))?;
         Ok(health == "up")
     }
 
@@ -122,7 +128,7 @@ fn socket(lab: &Lab) -> PathBuf {
 }
 
 fn ask(binary: &Path, socket: &Path, verb: &[&str]) -> Result<Value> {
-    let mut command = Command::new(binary);
+    let mut command = command(binary);
     command.arg("--socket").arg(socket).arg("--json").args(verb);
     let text = output(command)?;
     serde_json::from_str(&text).with_context(|| format!("`siplb {}` printed no JSON: {text}", verb.join(" ")))

@@ -15,6 +15,8 @@ use crate::topology::{CALLEES, CALLERS, DOMAIN, SIP_PORT, VIP};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sipp");
 const CALLEE_PORT: u16 = 5070;
+/// From the answer to hanging up.
+const TALK: Duration = Duration::from_millis(300);
 /// How long a message may stay unanswered before its call counts as failed; sipp sends again meanwhile.
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 /// Longest time from the last call's start to its end, whatever happens to it.
@@ -77,6 +79,7 @@ impl Sipp {
             .args(["-i", &CALLERS.to_string(), "-inf"])
             .arg(&list)
             .args(["-m", &calls.to_string(), "-r", &rate.to_string()])
+            .args(["-d", &TALK.as_millis().to_string()])
             .args(["-recv_timeout", &ANSWER_LIMIT.as_millis().to_string()])
             .args(["-key", "domain", DOMAIN, "-key", "contact", &format!("{CALLEES}:{CALLEE_PORT}")])
             .args(["-trace_stat", "-fd", "1", "-stf"])
