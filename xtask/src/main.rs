@@ -1,2 +1,54 @@
-//! Developer actions.
-fn main() {}
+//! `cargo xtask VERB`: every developer action of siplb, one verb a file.
+//!
+//! A verb that needs tools asks `setup` for them first, so that a fresh clone needs no other command than the verb itself.
+
+mod build;
+mod demo;
+mod fuzz;
+mod lint;
+mod process;
+mod setup;
+mod test;
+mod verifier;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Developer actions of siplb")]
+enum Verb {
+    /// Install what building and testing need, after saying what
+    Setup,
+    /// Build the eBPF objects and the release binary target/release/siplb
+    Build,
+    /// Run every test, or those whose name contains FILTER
+    Test(test::Args),
+    /// Check formatting and clippy, for the host's crates and the eBPF program
+    Lint,
+    /// Fuzz the scanner
+    Fuzz(fuzz::Args),
+    /// Show siplb at work: real Kamailio servers, real calls, one server killed
+    Demo(demo::Args),
+    /// Load every eBPF program and print what the kernel's verifier had to do for it
+    Verifier,
+}
+
+fn main() -> ExitCode {
+    let done = match Verb::parse() {
+        Verb::Setup => setup::run(),
+        Verb::Build => build::run(),
+        Verb::Test(args) => test::run(&args),
+        Verb::Lint => lint::run(),
+        Verb::Fuzz(args) => fuzz::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Verifier => verifier::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `build`: the eBPF objects first, then the binary that embeds one of them.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    process,
+    setup::{self, Need, Toolchain},
+};
+
+/// Builds the eBPF objects and the release binary `siplb`.
+pub(crate) fn run() -> Result<()> {
+    everything(Need::Toolchain)
+}
+
+/// What [`run`] does, with the tools for `need` set up beforehand.
+pub(crate) fn everything(need: Need) -> Result<()> {
+    let toolchain = setup::ensure(need)?;
+    for object in objects(&toolchain)? {
+        println!("build: {}", object.display());
+    }
+    process::run(process::cargo().args(["build", "--release", "--package", "lb-user"]))?;
+    println!("build: {}", process::target_dir().join("release/siplb").display());
+    Ok(())
+}
+
+/// Builds every binary of lb-ebpf, and leaves each as `target/bpf/NAME.bpf.o`, whatever `CARGO_TARGET_DIR` says: that is
+/// where lb-user's build script looks. The paths are those of the copies.
+pub(crate) fn objects(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
+    let messages = process::stdout(toolchain.build()?.arg("--message-format=json-render-diagnostics"))?;
+    let folder = process::workspace().join("target/bpf");
+    fs::create_dir_all(&folder)?;
+    let mut objects = vec![];
+    for message in messages.lines() {
+        let message: serde_json::Value = serde_json::from_str(message).context("cargo's messages are not JSON")?;
+        let Some(executable) = message["executable"].as_str().map(Path::new) else { continue };
+        let name = executable.file_name().and_then(OsStr::to_str).context("a binary without a name")?;
+        let object = folder.join(format!("{name}.bpf.o"));
+        replace_if_changed(executable, &object)?;
+        objects.push(object);
+    }
+    ensure!(!objects.is_empty(), "lb-ebpf has no binaries");
+    Ok(objects)
+}
+
+/// Makes `to` a copy of `from`. A copy that is there already keeps its time of change, so that nothing is built again for
+/// it; one that changes does so at once, so that a build beside this one never reads half of it.
+fn replace_if_changed(from: &Path, to: &Path) -> Result<()> {
+    let wanted = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|present| present == wanted) {
+        return Ok(());
+    }
+    let write = || -> io::Result<()> {
+        let partial = to.with_extension(format!("{}.partial", std::process::id()));
+        fs::File::create(&partial)?.write_all(&wanted)?;
+        fs::rename(&partial, to)
+    };
+    write().with_context(|| format!("cannot write {}", to.display()))
+}
