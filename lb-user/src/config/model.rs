@@ -1,0 +1,163 @@
+//! The configuration as plain data: what the file says, with defaults filled in and overrides resolved.
+//!
+//! Made by `parse`, changed at run time by the pool's verbs, and read by everything else. What it says in itself is
+//! legal; that its parts agree is what `contradictions` proves.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::choice::{Failback, Forward, KeyRule, OnGroupDown, Transport, XdpMode};
+use super::hash_key::HashKey;
+use super::problem::Problems;
+use super::{checks, duration};
+use crate::health::Settings;
+
+/// The whole configuration of one node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Config {
+    /// `[node]`
+    pub node: Node,
+    /// `[health]`: what pools and backends start from.
+    #[serde(serialize_with = "checks::serialize")]
+    pub health: Settings,
+    /// `[[vip]]`, in the order of the file.
+    pub vips: Vec<Vip>,
+    /// `[[pool]]`, in the order of the file.
+    pub pools: Vec<Pool>,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `peers` of `[node]`: addresses of the other nodes, whose packets to backends are left alone.
+    pub peers: Vec<IpAddr>,
+    /// What is legal in the file but surprising.
+    #[serde(skip)]
+    pub warnings: Problems,
+}
+
+impl Config {
+    /// The pool of that name.
+    pub fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.name == name)
+    }
+
+    /// The VIP in front of a pool; legal configurations have at most one.
+    pub fn vip_of(&self, pool: &Pool) -> Option<&Vip> {
+        self.vips.iter().find(|vip| vip.pool == pool.name)
+    }
+}
+
+/// The machine itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Node {
+    /// Every interface that sees clients or backends; at least one.
+    pub interfaces: Vec<String>,
+    /// Where the program runs.
+    pub xdp_mode: XdpMode,
+    /// The secret seed, the same on every node.
+    pub hash_key: HashKey,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Where run-time changes are kept over a restart.
+    pub state_dir: PathBuf,
+    /// Where link, program and maps are pinned, in a bpffs.
+    pub pin_dir: PathBuf,
+}
+
+/// Address, port and transport that clients talk to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Vip {
+    /// The address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// What carries SIP to it.
+    pub transport: Transport,
+    /// Name of the pool behind it.
+    pub pool: String,
+    /// Host parts that are ours, in lower case without a trailing dot.
+    pub domains: Vec<String>,
+    /// Other hosts by which a Route may name this VIP, with or without a port, in the same form.
+    pub names: Vec<String>,
+}
+
+impl Vip {
+    /// Address and port.
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+/// The groups behind a VIP.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pool {
+    /// Unique among pools.
+    pub name: String,
+    /// How packets get to the backends.
+    pub forward: Forward,
+    /// What decides where no rule of its own does.
+    pub key: KeyRule,
+    /// Telephone numbers longer than this count by their last so many digits; 0 for all.
+    pub number_tail: u8,
+    /// What happens to the users of a group whose members are all down.
+    pub on_group_down: OnGroupDown,
+    /// When users go home again.
+    pub failback: Failback,
+    /// How long a recovered group is held back before they do.
+    #[serde(serialize_with = "duration::serialize")]
+    pub hold_down: Duration,
+    /// What its backends are checked by unless they say otherwise.
+    #[serde(serialize_with = "checks::serialize")]
+    pub health: Settings,
+    /// In the order of the file.
+    pub backends: Vec<Backend>,
+}
+
+/// One second-stage SIP server.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Backend {
+    /// Unique in its pool.
+    pub name: String,
+    /// The server's address.
+    pub address: IpAddr,
+    /// The server's SIP port.
+    pub port: u16,
+    /// The group that it is a member of; its own name if it says nothing.
+    pub group: String,
+    /// The lowest healthy one in the group serves.
+    pub priority: u8,
+    /// The group's weight in the lookup table; the same for all of its members.
+    pub weight: u32,
+    /// Host names, with or without a port, by which the server names itself, in lower case without a trailing dot.
+    pub aliases: Vec<String>,
+    /// How it is checked.
+    #[serde(serialize_with = "checks::serialize")]
+    pub health: Settings,
+}
+
+impl Backend {
+    /// Address and port.
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+/// Sizes of the kernel's maps. Memory is taken for all of it, used or not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Limits {
+    /// Pools; each holds two lookup tables of 128 KiB.
+    pub pools: u32,
+    /// Backends of all pools together.
+    pub backends: u32,
+    /// Groups of all pools together.
+    pub groups: u32,
+    /// VIPs.
+    pub vips: u32,
+}
