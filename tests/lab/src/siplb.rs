@@ -25,13 +25,14 @@ pub struct Siplb {
 }
 
 impl Siplb {
-    /// Writes [`config`] and starts the daemon with it.
+    /// Starts the daemon with `config`, for instance [`config`]'s. What an earlier daemon of this lab has left pinned
+    /// is there for it to adopt.
     ///
     /// # Errors
     /// When the daemon ends at once or doesn't answer on its socket: with the end of its log.
-    pub fn start(lab: &Lab, binary: &Path) -> Result<Self> {
+    pub fn start(lab: &Lab, binary: &Path, config: &str) -> Result<Self> {
         let config_file = lab.folder().join("siplb.toml");
-        fs::write(&config_file, config(lab))?;
+        fs::write(&config_file, config)?;
         let mut command = lab.topology().node.command(binary);
         command.arg("--config").arg(&config_file).arg("run");
         let process = Process::spawn("siplb", command, &lab.folder().join("siplb.log"))?;

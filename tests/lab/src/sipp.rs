@@ -73,6 +73,10 @@ impl Sipp {
         let list = lab.folder().join(format!("{name}.users"));
         fs::write(&list, format!("SEQUENTIAL\n{}\n", users.join("\n")))?;
         let statistics = lab.folder().join(format!("{name}.csv"));
+        if statistics.exists() {
+            // Of an earlier run by this name, and not to be read as this one's.
+            fs::remove_file(&statistics)?;
+        }
         let mut command = sipp(lab, name, scenario.file());
         command
             .arg(format!("{VIP}:{SIP_PORT}"))

@@ -121,13 +121,17 @@ impl fmt::Display for Figures {
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["what was done", "what came of it"]).add_rows(self.rows());
         writeln!(out, "{table}")?;
-        let Self { killed, after_return_failed, .. } = self;
+        let Self { killed, after_return_failed, story, .. } = self;
+        let others = match story.others_failed_after_return {
+            0 => "nobody else anything".to_owned(),
+            calls => format!("others {calls} calls"),
+        };
         write!(
             out,
-            "The return of {killed} cost {after_return_failed} of its own users their calls until they register again, since they had\n\
-             registered on its stand-ins meanwhile; it cost the users of the other servers {} calls.\n\
-             ACK and BYE found their way by the user in the callee's Contact; by Route and Via they can't yet.",
-            self.story.others_failed_after_return
+            "
+The return of {killed} cost {after_return_failed} of its own users their calls until they register again, since they had
+registered on its stand-ins meanwhile. It cost {others}.
+ACK and BYE found their way by the user in the callee's Contact; by Route and Via they can't yet."
         )
     }
 }

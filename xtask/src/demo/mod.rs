@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     siplb_lab::interrupt::install()?;
     let mut stage = Stage::set(LAB, &process::target_dir().join("release/siplb"))?;
     let figures = story::play(&mut stage, args.users)?;
+    stage.progress.finish();
     println!("\n{figures}");
     if let Some(file) = &args.json {
         let json = serde_json::to_string(&figures)? + "\n";

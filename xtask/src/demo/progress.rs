@@ -26,14 +26,19 @@ impl Progress {
 
     /// A step of `total` parts: see [`Progress::done`].
     pub(super) fn counted_step(&self, what: &str, total: u64) {
-        self.bar.set_length(total);
         self.bar.set_position(0);
-        self.begin(what, "{spinner} {elapsed:>4}  {prefix} {bar:30} {human_pos} of {human_len}");
+        self.begin(what, "{spinner} {elapsed:>4}  {prefix} {bar:20} {human_pos} of {human_len}");
+        self.bar.set_length(total);
     }
 
     /// How many parts of the step are done.
     pub(super) fn done(&self, parts: u64) {
         self.bar.set_position(parts);
+    }
+
+    /// Takes the line away, for what comes after the last step.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 
     fn begin(&self, what: &str, template: &str) {
@@ -47,6 +52,6 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.finish();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use siplb_lab::sipp::Scenario;
-use siplb_lab::{Kamailio, Lab, Process, Siplb, Sipp, Tally};
+use siplb_lab::{Kamailio, Lab, Process, Siplb, Sipp, Tally, siplb};
 
 use super::progress::Progress;
 
@@ -35,7 +35,7 @@ impl Stage {
         let hosts = &lab.topology().backends;
         let servers = hosts.iter().map(|host| Kamailio::start(host, &lab.folder())).collect::<Result<_>>()?;
         progress.step("starting siplb with native XDP");
-        let siplb = Siplb::start(&lab, binary)?;
+        let siplb = Siplb::start(&lab, binary, &siplb::config(&lab))?;
         for host in hosts {
             siplb.wait_for(&host.name, true)?;
         }

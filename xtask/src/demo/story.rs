@@ -32,13 +32,13 @@ pub(super) fn play(stage: &mut Stage, users: u32) -> Result<Figures> {
         .map(|homes| -> Vec<String> { homes.into_iter().flat_map(|(_, users)| users).cloned().collect() });
     let (detected, meanwhile) = kill_while_calling(stage, &others)?;
 
-    let reregistered = stage.register("registering the dead server's users again", &victims)?;
+    let reregistered = stage.register("registering its users again", &victims)?;
     let stand_ins = count_of(&victims, &stage.registrations()?);
     let recalled = stage.call("calling them", &victims)?;
 
     stage.progress.step("bringing the server back");
     let back = stage.bring_back(VICTIM)?;
-    let after_return = stage.call("calling its users, who have not registered since", &victims)?;
+    let after_return = stage.call("calling its users as they are", &victims)?;
     let others_after_return = stage.call("calling everybody else", &others)?;
     stage.register("registering its users once more", &victims)?;
 
