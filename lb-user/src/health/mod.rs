@@ -1,1 +1,26 @@
-//! What the checks say about each backend.
+//! What the checks say about each backend: up or down, and why.
+//!
+//! A check is one SIP OPTIONS over UDP. [`options`] writes it and reads what comes back, [`schedule`] says when to
+//! send, [`state`] turns outcomes into health; these three are pure. [`prober`] drives them with sockets and time and
+//! tells the daemon what changed. The daemon calls [`Prober::spawn`], [`Prober::update`] on every change of
+//! configuration and [`Prober::snapshot`] for `siplb status`.
+//!
+//! Invariant: health follows from the outcomes of checks alone. What the operator wants of a backend (its state) and
+//! what is in the lookup table are decided elsewhere and never feed back into it.
+//!
+//! How long a dead backend can go unnoticed: its first failing check starts at most `1.1 x interval` after its death,
+//! `fall` of them are needed, and the last one takes up to `timeout`:
+//! `fall x 1.1 x interval + timeout`, 3.8 s with the defaults. A host that refuses the port (its process died) fails
+//! a check at once, which spares the `timeout`.
+mod check;
+pub mod options;
+pub mod prober;
+pub mod schedule;
+pub mod settings;
+pub mod state;
+#[cfg(test)]
+mod tests;
+
+pub use prober::{Counts, Event, Prober, Status, Target};
+pub use settings::{CodePattern, Settings};
+pub use state::{Change, Health, Outcome};

@@ -1,0 +1,117 @@
+//! When to send: the first check of each backend, the checks after it, and the retransmissions within one. The prober
+//! asks; time and randomness are parameters.
+//!
+//! Invariant: checks don't come in bursts. First checks are dealt out evenly over the interval, and jitter keeps many
+//! nodes that were started by one hand from marching in step.
+use std::time::Duration;
+
+use rand::Rng;
+
+/// No backend is checked more often, whatever was configured.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+/// RFC 3261 section 17.1.2.2, T1: the longest wait before the first retransmission.
+const T1: Duration = Duration::from_millis(500);
+/// The same, T2: the longest wait between two retransmissions.
+const T2: Duration = Duration::from_secs(4);
+/// A check retransmits first after this part of its timeout: a fifth leaves room for two retransmissions, 1 + 2 fifths,
+/// and as long again for the answer to the last one.
+const FIRST_RETRANSMISSION: u32 = 5;
+/// Jitter, as a part of the interval, either way.
+const JITTER: f64 = 0.1;
+
+/// How long the `index`th of `count` backends waits before its first check: each gets a random place within its own
+/// share of the interval.
+pub fn first_check(index: usize, count: usize, interval: Duration, random: &mut impl Rng) -> Duration {
+    let place = (index as f64 + random.random::<f64>()) / count.max(1) as f64;
+    interval.max(SHORTEST_INTERVAL).mul_f64(place.min(1.0))
+}
+
+/// From the start of one check to the start of the next: the interval, 10 % more or less.
+pub fn next_check(interval: Duration, random: &mut impl Rng) -> Duration {
+    interval.max(SHORTEST_INTERVAL).mul_f64(random.random_range(1.0 - JITTER..=1.0 + JITTER))
+}
+
+/// When the request of one check is sent, counted from its start: at once, then after gaps that double, as a client
+/// transaction over UDP does (RFC 3261, timer E), but fitted into the timeout: 0, 100 and 300 ms of 500.
+/// One lost datagram is then no failed check.
+pub fn sendings(timeout: Duration) -> impl Iterator<Item = Duration> {
+    let first_gap = (timeout / FIRST_RETRANSMISSION).min(T1).max(Duration::from_millis(1));
+    let later = std::iter::successors(Some((first_gap, first_gap)), |(at, gap)| {
+        let gap = (*gap * 2).min(T2);
+        Some((*at + gap, gap))
+    });
+    std::iter::once(Duration::ZERO).chain(later.map(|(at, _)| at).take_while(move |at| *at < timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    fn milliseconds(timeout: u64) -> Vec<u128> {
+        sendings(Duration::from_millis(timeout)).map(|at| at.as_millis()).collect()
+    }
+
+    #[test]
+    fn a_request_is_sent_again_within_its_timeout() {
+        assert_eq!(milliseconds(500), [0, 100, 300]);
+        assert_eq!(milliseconds(2_500), [0, 500, 1_500]);
+        assert_eq!(milliseconds(20_000), [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500]);
+        assert_eq!(milliseconds(0), [0]);
+    }
+
+    /// The fullest of all windows that start with a check.
+    fn fullest(times: &[Duration], window: Duration) -> usize {
+        let crowd = |(start, first): (usize, &Duration)| {
+            times[start..].iter().take_while(|time| **time < *first + window).count()
+        };
+        times.iter().enumerate().map(crowd).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_thousand_backends_are_not_checked_in_a_burst() {
+        const BACKENDS: usize = 1_000;
+        let (interval, window) = (Duration::from_secs(1), Duration::from_millis(10));
+        let mut random = StdRng::seed_from_u64(1);
+        let mut times: Vec<Duration> =
+            (0..BACKENDS).map(|index| first_check(index, BACKENDS, interval, &mut random)).collect();
+        // 10 shares of 1 ms fall into 10 ms, and one more at each edge.
+        times.sort();
+        assert!(fullest(&times, window) <= 12, "first checks");
+        assert!(times.last().is_some_and(|last| *last <= interval));
+
+        // After a minute of jitter the phases are as good as random: 10 expected in a window of 10 ms, and 1,000
+        // windows a second give the maximum of a Poisson distribution, well under 40.
+        for time in &mut times {
+            for _ in 0..60 {
+                *time += next_check(interval, &mut random);
+            }
+        }
+        times.sort();
+        assert!(fullest(&times, window) < 40, "later checks: {}", fullest(&times, window));
+    }
+
+    proptest! {
+        #[test]
+        fn sendings_are_bounded_and_fit(timeout in 1_u64..120_000) {
+            let at = milliseconds(timeout);
+            prop_assert_eq!(at[0], 0);
+            prop_assert!(at.iter().all(|at| *at < u128::from(timeout)));
+            prop_assert!(at.windows(2).all(|pair| pair[0] < pair[1] || pair[1] == 0));
+            prop_assert!(at.len() >= 2 || timeout < 5);
+            prop_assert!(at.len() <= 4 + timeout as usize / 4_000);
+        }
+
+        #[test]
+        fn jitter_is_a_tenth_either_way(seed: u64, interval in 0_u64..100_000) {
+            let mut random = StdRng::seed_from_u64(seed);
+            let interval = Duration::from_millis(interval);
+            let wait = next_check(interval, &mut random);
+            let interval = interval.max(SHORTEST_INTERVAL);
+            prop_assert!(wait >= interval.mul_f64(0.8999) && wait <= interval.mul_f64(1.1001));
+            prop_assert!(first_check(0, 1, interval, &mut random) <= interval);
+        }
+    }
+}
