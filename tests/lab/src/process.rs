@@ -136,6 +136,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub fn output(mut command: Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
+        .process_group(0)
         .output()
         .with_context(|| format!("cannot start {}", command.get_program().display()))?;
     if !output.status.success() {
