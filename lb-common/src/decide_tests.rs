@@ -11,7 +11,6 @@ use std::net::IpAddr;
 fn rules(key: KeyKind, domains: &[&str]) -> Rules {
     let mut rules = Rules {
         seed: 7,
-        zero: 0,
         key: key as u8,
         number_tail: 0,
         domain_count: domains.len() as u8,

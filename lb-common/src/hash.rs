@@ -97,11 +97,14 @@ const fn avalanche(mut hash: u64) -> u64 {
     hash ^ (hash >> 32)
 }
 
-/// The hash of a key. Zero is kept for "no key", so that a `u64` can carry both.
+/// The hash of a key. Zero is kept for "no key", and all ones for "not said yet": a `u64` carries these too.
 #[inline(always)]
 pub const fn key_hash(words: &Words, count: u64, seed: u64) -> u64 {
-    let hash = xxh64(words, count, seed);
-    if hash == 0 { 1 } else { hash }
+    match xxh64(words, count, seed) {
+        0 => 1,
+        u64::MAX => u64::MAX - 1,
+        hash => hash,
+    }
 }
 
 #[cfg(test)]

@@ -168,8 +168,6 @@ pub enum KeyKind {
 pub struct Rules {
     /// Seed of the key hash.
     pub seed: u64,
-    /// Always 0, which the verifier can't know: see [`crate::sip::Message::zero`].
-    pub zero: u64,
     /// A [`KeyKind`], as a number.
     pub key: u8,
     /// Numbers longer than this count by this many last digits; 0 is off.
@@ -347,6 +345,8 @@ pub struct Meta {
     pub vips: u32,
     /// Fingerprint of the hash key: a node with another key would send users elsewhere.
     pub fingerprint: u32,
+    /// Always 0, which the verifier can't know: see [`crate::sip::Message::zero`].
+    pub zero: u64,
 }
 
 /// Value of the per-CPU maps of counters.
@@ -442,7 +442,7 @@ const _: () = {
     assert!(size_of::<Address>() == 16);
     assert!(size_of::<SocketKey>() == 24);
     assert!(size_of::<HostKey>() == 20);
-    assert!(size_of::<Rules>() == 24 + 8 * DOMAINS_LIMIT);
+    assert!(size_of::<Rules>() == 16 + 8 * DOMAINS_LIMIT);
     assert!(size_of::<Vip>() == size_of::<Rules>() + 16);
     assert!(size_of::<Table>() == 131_080);
     assert!(size_of::<Group>() == 8);
@@ -451,7 +451,7 @@ const _: () = {
     assert!(size_of::<NextHop>() == 28);
     assert!(size_of::<Socket>() == 48);
     assert!(size_of::<Ports>() == 16_384);
-    assert!(size_of::<Meta>() == 32);
+    assert!(size_of::<Meta>() == 40);
     assert!(size_of::<BackendCounter>() == 32);
     assert!(size_of::<Trace>() == 40);
 };

@@ -3,7 +3,7 @@
 //! Every way out of the datapath has a reason, and every reason is counted. The numbers are part of the pinned maps'
 //! layout: they only ever grow, and a reason that is no longer given keeps its number.
 
-/// What is done with a packet.
+/// What is done with a packet. The numbers of reasons fall into one range for each: pass, forward, drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Rewritten and sent on.
@@ -15,6 +15,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict that goes with a reason's number.
+    #[inline(always)]
+    pub const fn of(number: u8) -> Self {
+        if number < FIRST_FORWARD {
+            Self::Pass
+        } else if number < FIRST_DROP {
+            Self::Forward
+        } else {
+            Self::Drop
+        }
+    }
+
     /// The name shown to people and machines.
     pub const fn name(self) -> &'static str {
         match self {
@@ -24,6 +36,11 @@ impl Verdict {
         }
     }
 }
+
+/// Lowest number of a reason to forward; below are those to pass.
+const FIRST_FORWARD: u8 = 16;
+/// Lowest number of a reason to drop.
+const FIRST_DROP: u8 = 32;
 
 macro_rules! reasons {
     ($($number:literal $variant:ident $verdict:ident $name:literal $text:literal,)*) => {
@@ -111,6 +128,7 @@ mod tests {
             let number = *reason as u8;
             assert!((number as usize) < REASON_NUMBERS);
             assert_eq!(Reason::from_number(number), Some(*reason));
+            assert_eq!(Verdict::of(number), reason.verdict());
             assert!(Reason::ALL[..i].iter().all(|other| other.name() != reason.name() && (*other as u8) < number));
             assert!(reason.text().ends_with('.'), "{}", reason.name());
         }

@@ -14,7 +14,7 @@ use super::Message;
 use crate::{
     hash::{WORDS, Words, key_hash},
     limits::KEY_LIMIT,
-    swar::{differs, equal, first, keep, lower, not_digit},
+    swar::{differs, equal, first, keep, lower, not_digit, splat},
 };
 
 /// A canonical user: its bytes, NUL-filled, as they were written.
@@ -29,17 +29,16 @@ pub struct Canonical {
 impl Canonical {
     /// The hash of the key; 0 when it is empty.
     #[inline(always)]
-    fn hash(&self, seed: u64) -> u64 {
+    fn hash(&mut self, seed: u64) -> u64 {
         if self.length == 0 {
             return 0;
         }
-        let mut words = self.words;
         let mut i = 0;
         while i < WORDS {
-            words[i] = lower(words[i]);
+            self.words[i] = lower(self.words[i]);
             i += 1;
         }
-        key_hash(&words, self.length.div_ceil(8), seed)
+        key_hash(&self.words, self.length.div_ceil(8), seed)
     }
 
     /// The bytes, for the host.
@@ -60,11 +59,15 @@ pub fn hash_text<M: Message>(message: M, at: u64, end: u64, seed: u64) -> u64 {
     let mut i = 0;
     while i < WORDS as u64 && 8 * i < length {
         let rest = length - 8 * i;
-        text.words[i as usize] = keep(message.word(at + 8 * i), if rest > 8 { 8 } else { rest });
+        let word = keep(message.word(at + 8 * i), if rest > 8 { 8 } else { rest });
+        text.words[i as usize] = message.hide(word);
         i += 1;
     }
     text.hash(seed)
 }
+
+/// What [`hash`] answers about a user that it leaves to [`hash_decoded`].
+pub const TO_DECODE: u64 = u64::MAX;
 
 /// The key hash of the canonical user in the user part between two offsets; 0 when there is none.
 ///
@@ -72,7 +75,7 @@ pub fn hash_text<M: Message>(message: M, at: u64, end: u64, seed: u64) -> u64 {
 #[inline(always)]
 pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
     if end - at > KEY_LIMIT {
-        return message.user_hash_decoded(at, end, tail, seed);
+        return TO_DECODE;
     }
     let mut user = Canonical { words: [0; WORDS], length: end - at };
     let mut escapes = 0;
@@ -80,15 +83,16 @@ pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u
     let mut i = 0;
     while i < WORDS as u64 && 8 * i < user.length {
         let rest = user.length - 8 * i;
-        let word = keep(message.word(at + 8 * i), if rest > 8 { 8 } else { rest });
+        let here = if rest > 8 { 8 } else { rest };
+        let word = message.hide(message.word(at + 8 * i));
         let cut = first(equal(word, b':') | equal(word, b';'));
-        let here = if cut < rest { cut } else if rest > 8 { 8 } else { rest };
+        let here = message.hide(if cut < here { cut } else { here });
         let word = keep(word, here);
         user.words[i as usize] = word;
         escapes |= equal(word, b'%');
-        letters |= not_digit(word | !keep(!0, here) & 0x3030_3030_3030_3030);
-        if cut < 8 && cut < rest {
-            user.length = 8 * i + cut;
+        letters |= not_digit(word | !keep(!0, here) & splat(b'0'));
+        if here < 8 {
+            user.length = 8 * i + here;
             break;
         }
         i += 1;
@@ -98,9 +102,19 @@ pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u
     let may_be_number = leads >= b'(' as u64 && leads <= b'9' as u64;
     let only_digits = letters == 0 || (letters == 0x80 && leads == b'+' as u64);
     if escapes != 0 || may_be_number && (!only_digits || tail != 0) {
-        return message.user_hash_decoded(at, end, tail, seed);
+        return TO_DECODE;
     }
     user.hash(seed)
+}
+
+/// The key hash of the canonical user, by the shorter way where that will do.
+#[inline(always)]
+pub fn key<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+    // Not one inside the other: the stack of a BPF program holds 512 bytes, over all calls under way.
+    match message.user_hash(at, end, tail, seed) {
+        TO_DECODE => message.user_hash_decoded(at, end, tail, seed),
+        hash => hash,
+    }
 }
 
 /// The same for any user part, byte by byte.
@@ -110,6 +124,8 @@ pub fn hash_decoded<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u
 }
 
 /// The canonical user in the user part between two offsets.
+///
+/// No comparison decides about a byte: the verifier would follow both answers to each, in every turn of the loop.
 #[inline(always)]
 pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonical {
     let mut user = Canonical { words: [0; WORDS], length: message.zero() };
@@ -120,78 +136,111 @@ pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonic
         #[inline(always)]
         |at, low, _| {
             let byte = low & 0xff;
-            let cut = (byte == b':' as u64) | (byte == b';' as u64);
-            if (at >= end) | cut | (user.length >= KEY_LIMIT) {
+            user.length = message.hide(user.length);
+            if at >= end || byte == b':' as u64 || byte == b';' as u64 || user.length >= KEY_LIMIT {
                 return 0;
             }
-            let (upper_half, lower_half) = (hex((low >> 8) & 0xff), hex((low >> 16) & 0xff));
-            let escape = (byte == b'%' as u64) & (upper_half | lower_half < 16) & (at + 3 <= end);
-            let byte = if escape { upper_half << 4 | lower_half } else { byte };
-            let is_plus = (byte == b'+' as u64) & (user.length == 0);
-            digits += is_digit(byte);
-            others |= 1 & !(is_digit(byte) | is_separator(byte) | is_plus as u64);
-            push(&mut user, byte);
-            if escape { 3 } else { 1 }
+            let (escape, decoded) = unescape(low);
+            let escape = if at + 3 <= end { escape } else { message.zero() };
+            let byte = message.hide(select(escape, decoded, byte));
+            digits = message.hide(digits + member(DIGITS, byte));
+            let plus = if user.length == 0 { PLUS } else { NOTHING };
+            others = message.hide(others) | (1 & !(member(DIGITS, byte) | member(SEPARATORS, byte) | member(plus, byte)));
+            user.put(user.length, byte);
+            user.length += 1;
+            message.hide(1 + 2 * escape)
         },
     );
-    if (digits != 0) & (others == 0) { number(message, &user, digits, tail as u64) } else { user }
+    user.length = message.hide(user.length);
+    if digits != 0 && others == 0 {
+        shorten(message, &mut user, digits, tail as u64);
+    }
+    user
 }
 
-/// A number without its visual separators; of more than `tail` digits, the last ones.
+/// Makes a number of what is written as one: without its visual separators; of more than `tail` digits, the last ones.
 #[inline(always)]
-fn number<M: Message>(message: M, written: &Canonical, digits: u64, tail: u64) -> Canonical {
-    let mut number = Canonical { words: [0; WORDS], length: message.zero() };
-    let skip = if tail != 0 && digits >= tail { digits - tail } else { 0 };
-    let all = tail == 0 || digits < tail;
-    let mut seen = message.zero();
+fn shorten<M: Message>(message: M, user: &mut Canonical, digits: u64, tail: u64) {
+    let shortened = tail != 0 && digits >= tail;
+    let mut skip = message.hide(if shortened { digits - tail } else { 0 });
+    let kept = if shortened { NOTHING } else { PLUS };
+    let mut length = message.zero();
     let mut i = 0;
     while i < KEY_LIMIT {
-        if i >= written.length {
-            break;
-        }
-        let byte = (written.words[(i >> 3) as usize & (WORDS - 1)] >> (8 * (i & 7))) & 0xff;
-        let is_digit = is_digit(byte);
-        let keeps = if is_digit != 0 { seen >= skip } else { byte == b'+' as u64 && all };
-        seen += is_digit;
-        if keeps {
-            push(&mut number, byte);
-        }
+        let byte = message.hide(user.words[(i >> 3) as usize] >> (8 * (i & 7)) & 0xff);
+        let digit = member(DIGITS, byte);
+        let skipped = if skip != 0 { digit } else { 0 };
+        skip = message.hide(skip - skipped);
+        // The NULs behind the end are in no set. What is kept moves down, over bytes that were read already.
+        user.put(length, byte);
+        length = message.hide(length + ((digit ^ skipped) | member(kept, byte)));
         i += 1;
     }
-    number
-}
-
-#[inline(always)]
-fn push(to: &mut Canonical, byte: u64) {
-    let at = to.length;
-    to.words[(at >> 3) as usize & (WORDS - 1)] |= byte << (8 * (at & 7));
-    to.length = at + 1;
-}
-
-/// The value of a hexadecimal digit, or something of 16 and more.
-#[inline(always)]
-const fn hex(byte: u64) -> u64 {
-    let decimal = byte.wrapping_sub(b'0' as u64);
-    let letter = (byte | 0x20).wrapping_sub(b'a' as u64);
-    if decimal < 10 {
-        decimal
-    } else if letter < 6 {
-        letter + 10
-    } else {
-        16
+    user.length = length;
+    let mut i = 0;
+    while i < WORDS as u64 {
+        let rest = length.saturating_sub(8 * i);
+        user.words[i as usize] = keep(user.words[i as usize], if rest > 8 { 8 } else { rest });
+        i += 1;
     }
 }
 
-#[inline(always)]
-const fn is_digit(byte: u64) -> u64 {
-    (byte.wrapping_sub(b'0' as u64) < 10) as u64
+impl Canonical {
+    /// Sets the byte at an index below [`KEY_LIMIT`].
+    #[inline(always)]
+    fn put(&mut self, at: u64, byte: u64) {
+        let word = &mut self.words[(at >> 3) as usize & (WORDS - 1)];
+        let shift = 8 * (at & 7);
+        *word = *word & !(0xff << shift) | byte << shift;
+    }
 }
 
-/// A visual separator of a telephone number: `-`, `.`, `(` or `)`.
+/// A set of ASCII characters, as bits.
+type Set = [u64; 2];
+
+const NOTHING: Set = [0; 2];
+const PLUS: Set = set(b"+");
+const DIGITS: Set = set(b"0123456789");
+const HEXADECIMAL: Set = set(b"0123456789abcdefABCDEF");
+/// Visual separators of telephone numbers.
+const SEPARATORS: Set = set(b"-.()");
+
+const fn set(characters: &[u8]) -> Set {
+    let mut set = NOTHING;
+    let mut i = 0;
+    while i < characters.len() {
+        set[(characters[i] >> 6) as usize] |= 1 << (characters[i] & 63);
+        i += 1;
+    }
+    set
+}
+
+/// 1 if the byte belongs to the set, else 0; without a comparison.
 #[inline(always)]
-const fn is_separator(byte: u64) -> u64 {
-    let set = 1u64 << b'-' | 1 << b'.' | 1 << b'(' | 1 << b')';
-    (set >> (byte & 63)) & (byte < 64) as u64
+const fn member(set: Set, byte: u64) -> u64 {
+    let quarter = byte >> 6;
+    let (is_first, is_second) = (quarter.wrapping_sub(1) >> 63, (quarter ^ 1).wrapping_sub(1) >> 63);
+    ((set[0] >> (byte & 63)) & is_first) | ((set[1] >> (byte & 63)) & is_second)
+}
+
+/// `yes` if `one` is 1, `no` if it is 0; without a comparison.
+#[inline(always)]
+const fn select(one: u64, yes: u64, no: u64) -> u64 {
+    no ^ ((yes ^ no) & one.wrapping_neg())
+}
+
+/// Does the word begin with a percent-escape (1 or 0), and what does it stand for?
+#[inline(always)]
+const fn unescape(word: u64) -> (u64, u64) {
+    let (upper, under) = ((word >> 8) & 0xff, (word >> 16) & 0xff);
+    let percent = ((word & 0xff) ^ b'%' as u64).wrapping_sub(1) >> 63;
+    (percent & member(HEXADECIMAL, upper) & member(HEXADECIMAL, under), digit(upper) << 4 | digit(under))
+}
+
+/// The value of a hexadecimal digit; without meaning for other bytes.
+#[inline(always)]
+const fn digit(byte: u64) -> u64 {
+    ((byte & 0xf) + 9 * (byte >> 6)) & 0xf
 }
 
 /// How many blanks the word begins with.
@@ -212,7 +261,7 @@ mod tests {
     }
 
     fn fast(user: &[u8], tail: u8) -> u64 {
-        Bytes::new(user).user_hash(0, user.len() as u64, tail, 7)
+        key(Bytes::new(user), 0, user.len() as u64, tail, 7)
     }
 
     #[test]
@@ -310,7 +359,7 @@ mod tests {
         fn anybody_can_compute_it(user in "[a-z]{1,64}", seed: u64) {
             let mut block = user.clone().into_bytes();
             block.resize(user.len().next_multiple_of(8), 0);
-            let hash = Bytes::new(user.as_bytes()).user_hash(0, user.len() as u64, 0, seed);
+            let hash = key(Bytes::new(user.as_bytes()), 0, user.len() as u64, 0, seed);
             prop_assert_eq!(hash, xxhash_rust::xxh64::xxh64(&block, seed));
         }
     }

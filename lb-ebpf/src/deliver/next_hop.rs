@@ -1,0 +1,93 @@
+//! The way out: interface, MAC addresses and VLAN tags.
+//!
+//! Towards a backend user space has resolved them. Where it has not, and towards clients, the kernel's routing and
+//! neighbour tables are asked (54 ns). Where these do not know the neighbour yet, the rewritten packet goes to the
+//! network stack, which resolves it and forwards the packet itself.
+
+use crate::{
+    frame::{Datagram, Family, ethertype, write_link},
+    maps::INTERFACES,
+    packet::Packet,
+};
+use aya_ebpf::{
+    bindings::{bpf_fib_lookup, xdp_action},
+    helpers::generated::bpf_fib_lookup as bpf_fib_lookup_helper,
+};
+use core::mem::{size_of, zeroed};
+use lb_common::{
+    layout::{Address, NextHop, Vlans},
+    reason::Reason,
+};
+
+const AF_INET: u8 = 2;
+/// Answers of `bpf_fib_lookup` (linux/bpf.h, `BPF_FIB_LKUP_RET_*`).
+const FOUND: i64 = 0;
+const BLACKHOLE: i64 = 1;
+const PROHIBIT: i64 = 3;
+
+/// Sends a rewritten packet over a next hop that user space resolved.
+#[inline(always)]
+pub(crate) fn send(packet: Packet, datagram: &Datagram, hop: &NextHop) -> Result<u32, u8> {
+    let ethertype = ethertype(datagram.family);
+    if !write_link(packet, datagram.layers.tags, hop.destination, hop.source, &hop.vlans, ethertype) {
+        return Err(Reason::NoHeadroom as u8);
+    }
+    Ok(out_of(packet, hop.interface))
+}
+
+/// Sends a rewritten packet where the kernel's tables say, from and to the addresses it has now.
+#[inline(always)]
+pub(crate) fn route(packet: Packet, datagram: &Datagram, from: &Address, to: &Address) -> Result<u32, u8> {
+    if datagram.family == Family::V6 {
+        return Err(Reason::Ipv6 as u8);
+    }
+    // SAFETY: all zeroes is a valid value of this C structure.
+    let mut question: bpf_fib_lookup = unsafe { zeroed() };
+    question.family = AF_INET;
+    question.l4_protocol = lb_common::layout::PROTOCOL_UDP;
+    question.ifindex = packet.ingress();
+    question.__bindgen_anon_3.ipv4_src = from.words[3];
+    question.__bindgen_anon_4.ipv4_dst = to.words[3];
+    // SAFETY: context and question are valid, and the size is the question's.
+    let answer = unsafe {
+        bpf_fib_lookup_helper(
+            packet.ctx.cast(),
+            &mut question,
+            size_of::<bpf_fib_lookup>() as i32,
+            0,
+        )
+    };
+    match answer {
+        FOUND => {
+            let untagged = Vlans { protocols: [0; 2], tags: [0; 2], count: 0 };
+            let ethertype = ethertype(datagram.family);
+            if !write_link(packet, datagram.layers.tags, mac(&question.dmac), mac(&question.smac), &untagged, ethertype) {
+                return Err(Reason::NoHeadroom as u8);
+            }
+            Ok(out_of(packet, question.ifindex))
+        }
+        BLACKHOLE..=PROHIBIT => Err(Reason::NoRoute as u8),
+        _ => Ok(xdp_action::XDP_PASS),
+    }
+}
+
+/// Back out of the same interface, or over to another. One that was not configured may be unable to take redirected
+/// frames, which would then vanish without a word: such packets go to the stack.
+#[inline(always)]
+fn out_of(packet: Packet, interface: u32) -> u32 {
+    if interface == packet.ingress() {
+        return xdp_action::XDP_TX;
+    }
+    INTERFACES.redirect(interface, xdp_action::XDP_PASS as u64).unwrap_or_else(|action| action)
+}
+
+/// A MAC address on the stack, read by two bytes: it lies at an odd place, and the verifier wants accesses to the stack
+/// aligned, which the compiler, told that unaligned ones are fine, would not heed.
+#[inline(always)]
+fn mac(bytes: &[u8; 6]) -> [u8; 6] {
+    let words: *const u16 = bytes.as_ptr().cast();
+    // SAFETY: the three reads cover the six bytes; both addresses lie at an even offset of `bpf_fib_lookup`.
+    let [a, b, c] = unsafe { [words.read_volatile(), words.add(1).read_volatile(), words.add(2).read_volatile()] };
+    let ([a, b], [c, d], [e, f]) = (a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes());
+    [a, b, c, d, e, f]
+}

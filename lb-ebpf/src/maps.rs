@@ -1,0 +1,64 @@
+//! The maps. Their types are in `lb_common::layout`, their sizes here are the smallest: user space sets the real ones.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, DevMapHash, HashMap, PerCpuArray},
+};
+use lb_common::layout::{
+    Backend, BackendCounter, Counter, Group, Host, HostKey, Meta, NextHop, Ports, Socket, SocketKey, Table, Trace, Vip,
+};
+
+const BPF_F_NO_PREALLOC: u32 = 1;
+const BPF_F_MMAPABLE: u32 = 1 << 10;
+
+/// Generation, sizes, and what the pins are checked by.
+#[map]
+pub(crate) static META: Array<Meta> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Ports of VIPs and backends, by half.
+#[map]
+pub(crate) static PORTS: Array<Ports> = Array::with_max_entries(2, 0);
+
+/// VIPs by socket.
+#[map]
+pub(crate) static VIPS: HashMap<SocketKey, Vip> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Lookup tables, by half and number.
+#[map]
+pub(crate) static TABLES: Array<Table> = Array::with_max_entries(1, 0);
+
+/// Groups, by half and id.
+#[map]
+pub(crate) static GROUPS: Array<Group> = Array::with_max_entries(1, 0);
+
+/// Backends, by half and id.
+#[map]
+pub(crate) static BACKENDS: Array<Backend> = Array::with_max_entries(1, 0);
+
+/// Next hops, by half and id.
+#[map]
+pub(crate) static NEXT_HOPS: Array<NextHop> = Array::with_max_entries(1, 0);
+
+/// Backends' SIP sockets.
+#[map]
+pub(crate) static SOCKETS: HashMap<SocketKey, Socket> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Addresses to which a backend's packets are not replies.
+#[map]
+pub(crate) static HOSTS: HashMap<HostKey, Host> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Interfaces that packets may be redirected to, by interface index.
+#[map]
+pub(crate) static INTERFACES: DevMapHash = DevMapHash::with_max_entries(64, 0);
+
+/// Packets and bytes by VIP (0 is none) and reason.
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(1, 0);
+
+/// Packets and bytes by backend.
+#[map]
+pub(crate) static BACKEND_COUNTERS: PerCpuArray<BackendCounter> = PerCpuArray::with_max_entries(1, 0);
+
+/// What an instance with [`crate::account::TRACE_ON`] says of its last packet.
+#[map]
+pub(crate) static TRACE: Array<Trace> = Array::with_max_entries(1, 0);

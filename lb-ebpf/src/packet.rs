@@ -1,0 +1,257 @@
+//! All access to packet bytes. Everything unsafe about packets is in this file.
+//!
+//! The verifier admits a read when it saw the same pointer compared with `data_end`. LLVM likes to compute the sum in the
+//! comparison and in the read in two different ways, of which the verifier then knows nothing; [`opaque`] makes one value
+//! of it. Offsets are masked, so that the verifier has an upper bound for them.
+
+use aya_ebpf::{bindings::xdp_md, helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len}};
+use core::mem::size_of;
+use lb_common::sip::{
+    Message,
+    address::Address,
+    headers::{Headers, Wanted},
+    start_line::StartLine,
+    uri::{Form, Uri},
+};
+
+use crate::stages;
+
+/// Mask of every offset into a frame: the linear part of an XDP frame is shorter than a page.
+const OFFSET_MASK: u64 = 4095;
+
+/// The same value, of which LLVM does not know where it came from. It has to be an instruction: empty assembly would put
+/// two line entries on one instruction, which the kernel refuses.
+#[inline(always)]
+pub(crate) fn opaque(mut value: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: moves a register to itself.
+    unsafe {
+        core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        value = core::hint::black_box(value);
+    }
+    value
+}
+
+/// A frame.
+#[derive(Clone, Copy)]
+pub(crate) struct Packet {
+    pub(crate) ctx: *mut xdp_md,
+}
+
+impl Packet {
+    /// Address of the first byte.
+    #[inline(always)]
+    fn data(self) -> u64 {
+        // SAFETY: the kernel hands the program a valid context.
+        unsafe { (*self.ctx).data as u64 }
+    }
+
+    /// Address behind the last byte of the linear part.
+    #[inline(always)]
+    fn data_end(self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.ctx).data_end as u64 }
+    }
+
+    /// Bytes in the linear part.
+    #[inline(always)]
+    pub(crate) fn linear_bytes(self) -> u64 {
+        opaque(self.data_end() - self.data())
+    }
+
+    /// Does the frame go on outside its linear part?
+    #[inline(always)]
+    pub(crate) fn has_fragments(self) -> bool {
+        // SAFETY: as above.
+        unsafe { bpf_xdp_get_buff_len(self.ctx) > self.linear_bytes() }
+    }
+
+    /// Interface that the frame came in by.
+    #[inline(always)]
+    pub(crate) fn ingress(self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.ctx).ingress_ifindex }
+    }
+
+    /// A pointer to a `T` at an offset, if the frame holds one there.
+    #[inline(always)]
+    pub(crate) fn at<T>(self, offset: u64) -> Option<*mut T> {
+        let start = opaque(self.data() + (offset & OFFSET_MASK));
+        if start + size_of::<T>() as u64 > self.data_end() { None } else { Some(start as *mut T) }
+    }
+
+    /// Reads a `T` at an offset, if the frame holds one there.
+    #[inline(always)]
+    pub(crate) fn read<T: Copy>(self, offset: u64) -> Option<T> {
+        // SAFETY: `at` compared the whole `T` with the end of the frame; the kernel targets allow unaligned reads.
+        self.at::<T>(offset).map(|pointer| unsafe { pointer.read_unaligned() })
+    }
+
+    /// Writes a `T` at an offset, if the frame has room for one there. Returns whether it had.
+    #[inline(always)]
+    pub(crate) fn write<T: Copy>(self, offset: u64, value: T) -> bool {
+        let Some(pointer) = self.at::<T>(offset) else { return false };
+        // SAFETY: as for `read`.
+        unsafe { pointer.write_unaligned(value) };
+        true
+    }
+
+    /// Moves the beginning of the frame forward by `bytes` (or back, if negative). Returns whether there was room.
+    #[inline(always)]
+    pub(crate) fn grow_head(self, bytes: i32) -> bool {
+        // SAFETY: the context is valid; every later access compares with the new bounds.
+        unsafe { bpf_xdp_adjust_head(self.ctx, -bytes) == 0 }
+    }
+}
+
+/// A SIP message in a frame: the kernel's [`Message`].
+#[derive(Clone, Copy)]
+pub(crate) struct Payload {
+    packet: Packet,
+    /// Offset of the message in the frame: at least 42, so that the 16 bytes before any offset can be read too.
+    base: u64,
+    len: u64,
+    zero: u64,
+}
+
+impl Payload {
+    #[inline(always)]
+    pub(crate) fn new(packet: Packet, base: u64, len: u64, zero: u64) -> Self {
+        Self { packet, base, len, zero }
+    }
+
+    /// Rebuilds what [`Payload::place`] packed, inside a function of its own.
+    #[inline(always)]
+    pub(crate) fn unpack(ctx: *mut xdp_md, place: u64, zero: u64) -> Self {
+        Self { packet: Packet { ctx }, base: place & 0xffff, len: place >> 16, zero }
+    }
+
+    /// Base and length in one argument.
+    #[inline(always)]
+    fn place(self) -> u64 {
+        self.base | self.len << 16
+    }
+}
+
+impl Message for Payload {
+    #[inline(always)]
+    fn zero(self) -> u64 {
+        self.zero
+    }
+
+    #[inline(always)]
+    fn len(self) -> u64 {
+        self.len
+    }
+
+    #[inline(always)]
+    fn word(self, at: u64) -> u64 {
+        if at >= self.len {
+            return 0;
+        }
+        // Past the end, the word that ends with the message is read and shifted.
+        let over = (at + 8).saturating_sub(self.len);
+        match self.packet.read::<u64>(self.base + at - over) {
+            Some(word) => word >> (8 * (over & 7)),
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn windows(self, from: u64, mut turn: impl FnMut(u64, u64, u64) -> u64) {
+        let mut at = self.hide(from);
+        loop {
+            #[cfg(target_arch = "bpf")]
+            // SAFETY: may_goto leaves the loop or goes on; it touches no register and no memory of ours.
+            unsafe {
+                core::arch::asm!("may_goto {0}", label { break });
+            }
+            if at >= self.len {
+                break;
+            }
+            // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
+            at = self.hide(at) & OFFSET_MASK;
+            let over = (at + 16).saturating_sub(self.len);
+            let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at - over) else { break };
+            let (low, high) = if over == 0 { (low, high) } else { shift(low, high, over) };
+            let step = turn(at, low, high);
+            if step == 0 {
+                break;
+            }
+            at += step;
+        }
+    }
+
+    #[inline(always)]
+    fn start_line(self) -> StartLine {
+        StartLine(stages::sip_start_line(self.packet.ctx, self.place(), self.zero))
+    }
+
+    #[inline(always)]
+    fn uri(self, at: u64, form: Form) -> Uri {
+        Uri(stages::sip_uri(self.packet.ctx, self.place(), self.zero, at, form as u64))
+    }
+
+    #[inline(always)]
+    fn host_end(self, at: u64) -> u64 {
+        stages::sip_host_end(self.packet.ctx, self.place(), self.zero, at)
+    }
+
+    #[inline(always)]
+    fn has_gr(self, at: u64) -> bool {
+        stages::sip_has_gr(self.packet.ctx, self.place(), self.zero, at) != 0
+    }
+
+    #[inline(always)]
+    fn user_hash(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+        stages::sip_user_hash(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
+    }
+
+    #[inline(always)]
+    fn user_hash_decoded(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+        stages::sip_user_hash_decoded(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
+    }
+
+    #[inline(always)]
+    fn text_hash(self, at: u64, end: u64, seed: u64) -> u64 {
+        stages::sip_text_hash(self.packet.ctx, self.place(), self.zero, span(at, end, 0), seed)
+    }
+
+    #[inline(always)]
+    fn headers(self, from: u64, wanted: Wanted) -> Headers {
+        Headers(stages::sip_headers(self.packet.ctx, self.place(), self.zero, from, wanted.0))
+    }
+
+    #[inline(always)]
+    fn header_value(self, at: u64) -> u64 {
+        stages::sip_header_value(self.packet.ctx, self.place(), self.zero, at)
+    }
+
+    #[inline(always)]
+    fn token_end(self, at: u64) -> u64 {
+        stages::sip_token_end(self.packet.ctx, self.place(), self.zero, at)
+    }
+
+    #[inline(always)]
+    fn address(self, at: u64) -> Address {
+        Address(stages::sip_address(self.packet.ctx, self.place(), self.zero, at))
+    }
+}
+
+/// Two offsets and a small number in one argument.
+#[inline(always)]
+fn span(at: u64, end: u64, tail: u8) -> u64 {
+    at | end << 16 | (tail as u64) << 32
+}
+
+/// Shifts sixteen bytes down by `bytes`, 1 to 15.
+#[inline(always)]
+fn shift(low: u64, high: u64, bytes: u64) -> (u64, u64) {
+    let bits = 8 * (bytes & 7);
+    let (low, high) = if bytes >= 8 { (high, 0) } else { (low, high) };
+    // Two shifts, since one by 64 is not defined.
+    ((low >> bits) | (high << (63 - bits) << 1), high >> bits)
+}
