@@ -149,14 +149,12 @@ impl Message for Payload {
 
     #[inline(always)]
     fn word(self, at: u64) -> u64 {
-        if at >= self.len {
-            return 0;
-        }
-        // Past the end, the word that ends with the message is read and shifted.
-        let over = (at + 8).saturating_sub(self.len);
+        // Near the end, the word that ends with the message is read and shifted; past it, all is shifted out.
+        let end = self.least(at + 8, self.len);
+        let over = self.least(at + 8 - end, 8);
         match self.packet.read::<u64>(self.base + at - over) {
-            Some(word) => word >> (8 * (over & 7)),
-            None => 0,
+            Some(word) => self.hide(word >> (4 * over) >> (4 * over)),
+            None => self.zero,
         }
     }
 
@@ -174,10 +172,10 @@ impl Message for Payload {
             }
             // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
             at = self.hide(at) & OFFSET_MASK;
-            let over = (at + 16).saturating_sub(self.len);
+            let over = at + 16 - self.least(at + 16, self.len);
             let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at - over) else { break };
             let (low, high) = if over == 0 { (low, high) } else { shift(low, high, over) };
-            let step = turn(at, low, high);
+            let step = turn(at, self.hide(low), self.hide(high));
             if step == 0 {
                 break;
             }

@@ -23,6 +23,21 @@ macro_rules! stages {
                 $body
             }
         )*
+
+        /// One program a stage, so that the verifier's verdict and its count can be had for each alone.
+        #[cfg(feature = "alone")]
+        mod alone {
+            $(
+                #[unsafe(export_name = concat!("alone_", stringify!($name)))]
+                #[unsafe(link_section = "xdp")]
+                extern "C" fn $name(ctx: *mut super::xdp_md) -> u32 {
+                    // SAFETY: the kernel hands the program a valid context.
+                    let unknown = unsafe { (*ctx).rx_queue_index } as u64;
+                    $(let $argument = unknown;)*
+                    (super::$name(ctx, unknown, unknown $(, $argument)*) & 1) as u32
+                }
+            )*
+        }
     };
 }
 

@@ -68,15 +68,17 @@ pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted) -> Headers {
         from,
         #[inline(always)]
         |at, low, high| {
+            (found, missing, begins_line) =
+                (message.hide(found), message.hide(missing), message.hide(begins_line));
             if begins_line != 0 {
                 if low & 0xff == LINE_FEED || low & 0xffff == CR_LF {
                     found |= 1 << 48;
                     return 0;
                 }
-                let name = name(low);
-                if name.which & missing != 0 {
-                    missing &= !name.which;
-                    found |= (at + name.length) << name.shift;
+                let name = Name(message.hide(name(low).0));
+                if name.which() & missing != 0 {
+                    missing = message.hide(missing & !name.which());
+                    found = message.hide(found | (at + name.length()) << name.shift());
                     if missing == 0 {
                         return 0;
                     }
@@ -91,11 +93,31 @@ pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted) -> Headers {
     Headers(found)
 }
 
-/// A header name that was recognised: its bit in [`Wanted`], its place in [`Headers`], its length.
-struct Name {
-    which: u64,
-    shift: u64,
-    length: u64,
+/// A header name that was recognised, packed: its bit in [`Wanted`], its place in [`Headers`], its length.
+#[derive(Clone, Copy)]
+struct Name(u64);
+
+impl Name {
+    const NONE: Self = Self(0);
+
+    const fn new(which: Wanted, shift: u64, length: u64) -> Self {
+        Self(which.0 | shift << 8 | length << 16)
+    }
+
+    #[inline(always)]
+    const fn which(self) -> u64 {
+        self.0 & 0xff
+    }
+
+    #[inline(always)]
+    const fn shift(self) -> u64 {
+        self.0 >> 8 & 63
+    }
+
+    #[inline(always)]
+    const fn length(self) -> u64 {
+        self.0 >> 16
+    }
 }
 
 /// The names, small: whole and compact (RFC 3261 section 7.3.3).
@@ -108,14 +130,13 @@ const CALL_ID_LETTERS: u64 = 0x20_2000_2020_2020;
 /// Which of the headers the line begins with. A name counts when a colon or a blank follows.
 #[inline(always)]
 fn name(word: u64) -> Name {
-    let none = Name { which: 0, shift: 0, length: 0 };
     let small = word | 0x2020_2020;
     let initial = small & 0xff;
-    let ends = |length: u64| {
+    let of = |which, shift, length: u64| {
         let byte = (word >> (8 * length)) & 0xff;
-        byte == b':' as u64 || byte == b' ' as u64 || byte == b'\t' as u64
+        let ends = byte == b':' as u64 || byte == b' ' as u64 || byte == b'\t' as u64;
+        if ends { Name::new(which, shift, length) } else { Name::NONE }
     };
-    let of = |which: Wanted, shift, length| if ends(length) { Name { which: which.0, shift, length } } else { none };
     if initial == b't' as u64 {
         of(Wanted::TO, 0, if small & 0xffff == TO { 2 } else { 1 })
     } else if initial == b'f' as u64 {
@@ -125,7 +146,7 @@ fn name(word: u64) -> Name {
     } else if initial == b'i' as u64 {
         of(Wanted::CALL_ID, 32, 1)
     } else {
-        Name { which: 0, shift: 0, length: 0 }
+        Name::NONE
     }
 }
 

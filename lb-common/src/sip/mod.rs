@@ -45,6 +45,14 @@ pub trait Message: Copy {
         value ^ self.zero()
     }
 
+    /// The lesser of two numbers below 2^63, without a comparison, of which the verifier would follow both answers.
+    #[inline(always)]
+    fn least(self, a: u64, b: u64) -> u64 {
+        // Hidden, or LLVM would recognise the comparison in it.
+        let is_a = self.hide((a.wrapping_sub(b) as i64 >> 63) as u64);
+        b ^ ((a ^ b) & is_a)
+    }
+
     /// Is there nothing to read?
     #[inline(always)]
     fn is_empty(self) -> bool {

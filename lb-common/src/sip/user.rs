@@ -54,13 +54,11 @@ impl Canonical {
 /// The key hash of the text between two offsets, without case; 0 when there is none.
 #[inline(always)]
 pub fn hash_text<M: Message>(message: M, at: u64, end: u64, seed: u64) -> u64 {
-    let length = if end - at > KEY_LIMIT { KEY_LIMIT } else { end - at };
+    let length = message.least(end - at, KEY_LIMIT);
     let mut text = Canonical { words: [0; WORDS], length };
     let mut i = 0;
     while i < WORDS as u64 && 8 * i < length {
-        let rest = length - 8 * i;
-        let word = keep(message.word(at + 8 * i), if rest > 8 { 8 } else { rest });
-        text.words[i as usize] = message.hide(word);
+        text.words[i as usize] = keep(message.word(at + 8 * i), message.least(length - 8 * i, 8));
         i += 1;
     }
     text.hash(seed)
@@ -82,11 +80,9 @@ pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u
     let mut letters = 0;
     let mut i = 0;
     while i < WORDS as u64 && 8 * i < user.length {
-        let rest = user.length - 8 * i;
-        let here = if rest > 8 { 8 } else { rest };
-        let word = message.hide(message.word(at + 8 * i));
+        let word = message.word(at + 8 * i);
         let cut = first(equal(word, b':') | equal(word, b';'));
-        let here = message.hide(if cut < here { cut } else { here });
+        let here = message.least(cut, message.least(user.length - 8 * i, 8));
         let word = keep(word, here);
         user.words[i as usize] = word;
         escapes |= equal(word, b'%');
@@ -180,7 +176,7 @@ fn shorten<M: Message>(message: M, user: &mut Canonical, digits: u64, tail: u64)
     let mut i = 0;
     while i < WORDS as u64 {
         let rest = length.saturating_sub(8 * i);
-        user.words[i as usize] = keep(user.words[i as usize], if rest > 8 { 8 } else { rest });
+        user.words[i as usize] = keep(user.words[i as usize], message.least(rest, 8));
         i += 1;
     }
 }
