@@ -3,11 +3,12 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::{
     process,
@@ -33,20 +34,39 @@ pub(crate) fn everything(need: Need) -> Result<()> {
 /// Builds every binary of lb-ebpf, and leaves each as `target/bpf/NAME.bpf.o`, whatever `CARGO_TARGET_DIR` says: that is
 /// where lb-user's build script looks. The paths are those of the copies.
 pub(crate) fn objects(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
-    let messages = process::stdout(toolchain.build()?.arg("--message-format=json-render-diagnostics"))?;
     let folder = process::workspace().join("target/bpf");
     fs::create_dir_all(&folder)?;
     let mut objects = vec![];
-    for message in messages.lines() {
-        let message: serde_json::Value = serde_json::from_str(message).context("cargo's messages are not JSON")?;
-        let Some(executable) = message["executable"].as_str().map(Path::new) else { continue };
+    for executable in compile(toolchain)? {
         let name = executable.file_name().and_then(OsStr::to_str).context("a binary without a name")?;
         let object = folder.join(format!("{name}.bpf.o"));
-        replace_if_changed(executable, &object)?;
+        replace_if_changed(&executable, &object)?;
         objects.push(object);
     }
     ensure!(!objects.is_empty(), "lb-ebpf has no binaries");
     Ok(objects)
+}
+
+/// Compiles lb-ebpf, shows what the compiler has to say, and returns the paths of the binaries where cargo left them.
+fn compile(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
+    // The compiler says this of every crate, and it is no news: the toolchain asks for that feature.
+    const EXPECTED: &str = "unstable feature specified for `-Ctarget-feature`";
+    let format = if io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
+    let mut command = toolchain.build()?;
+    command.arg("--message-format").arg(format);
+    let mut executables = vec![];
+    process::each_line(&mut command, |line| {
+        let message: Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
+        let diagnostic = &message["message"];
+        if let Some(rendered) = diagnostic["rendered"].as_str()
+            && !diagnostic["message"].as_str().is_some_and(|text| text.starts_with(EXPECTED))
+        {
+            eprint!("{rendered}");
+        }
+        executables.extend(message["executable"].as_str().map(PathBuf::from));
+        Ok(())
+    })?;
+    Ok(executables)
 }
 
 /// Makes `to` a copy of `from`. A copy that is there already keeps its time of change, so that nothing is built again for

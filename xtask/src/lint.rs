@@ -14,7 +14,13 @@ pub(crate) fn run() -> Result<()> {
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
     process::run(toolchain.clippy()?.args(["--", "-D", "warnings"]))?;
     build::objects(&toolchain)?; // lb-user embeds one and does not compile without it
-    process::run(
-        process::cargo().args(["clippy", "--workspace", "--exclude=lb-ebpf", "--all-targets", "--", "-D", "warnings"]),
-    )
+    process::run(process::cargo().args([
+        "clippy",
+        "--workspace",
+        "--exclude=lb-ebpf",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }

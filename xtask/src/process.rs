@@ -6,11 +6,11 @@ use std::{
     fmt::Write as _,
     io::{self, BufRead as _, BufReader, IsTerminal as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The root of the workspace.
@@ -48,7 +48,8 @@ pub(crate) fn without_host_build(command: &mut Command) -> &mut Command {
         "CARGO_TARGET_",
         "RUSTC",
     ];
-    const NAMES: [&str; 6] = ["CARGO", "LD_LIBRARY_PATH", "RUSTDOC", "RUSTDOCFLAGS", "RUSTFLAGS", "RUSTUP_TOOLCHAIN"];
+    const NAMES: [&str; 6] =
+        ["CARGO", "LD_LIBRARY_PATH", "RUSTDOC", "RUSTDOCFLAGS", "RUSTFLAGS", "RUSTUP_TOOLCHAIN"];
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };
         if NAMES.contains(&text) || PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
@@ -61,9 +62,11 @@ pub(crate) fn without_host_build(command: &mut Command) -> &mut Command {
 /// Runs `command` with this terminal as its own; an exit code other than 0 is an error that names the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{}`", line(command)))?;
-    if !status.success() {
-        bail!("`{}` ended with {status}", line(command));
-    }
+    succeeded(&line(command), status)
+}
+
+fn succeeded(name: &str, status: ExitStatus) -> Result<()> {
+    ensure!(status.success(), "`{name}` ended with {status}");
     Ok(())
 }
 
@@ -77,13 +80,15 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs `command` and returns what it printed on stdout; what it says on stderr goes to this terminal.
-pub(crate) fn stdout(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{}`", line(command)))?;
-    if !output.status.success() {
-        bail!("`{}` ended with {}", line(command), output.status);
+/// Runs `command` and hands over each line that it prints on stdout, as it comes; its stderr is this terminal.
+pub(crate) fn each_line(command: &mut Command, mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    let name = line(command);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{name}`"))?;
+    for text in BufReader::new(child.stdout.take().context("stdout is piped")?).lines() {
+        take(&text?)?;
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    succeeded(&name, child.wait()?)
 }
 
 /// Runs a long `command` under a spinner that shows the last line it printed, or, away from a terminal, between two plain
@@ -107,8 +112,8 @@ pub(crate) fn with_progress(title: &str, mut command: Command) -> Result<()> {
     spinner.finish_and_clear();
     if !status.success() {
         eprint!("{printed}");
-        bail!("`{name}` ended with {status}");
     }
+    succeeded(&name, status)?;
     eprintln!("    done: {title} ({:.0} s)", started.elapsed().as_secs_f32());
     Ok(())
 }
@@ -118,7 +123,8 @@ fn spinner(title: &str) -> ProgressBar {
         eprintln!("   start: {title}");
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>4}  {wide_msg:.dim}").expect("a valid template");
+    let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>4}  {wide_msg:.dim}")
+        .expect("a valid template");
     let spinner = ProgressBar::new_spinner().with_style(style).with_prefix(title.to_owned());
     spinner.enable_steady_tick(Duration::from_millis(120));
     spinner

@@ -1,11 +1,6 @@
 //! `test`: all tests, those that need root last, and one closing line that counts them.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-};
-
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::{build, process, setup::Need};
 
@@ -31,9 +26,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     build::everything(if args.fast { Need::Toolchain } else { Need::Everything })?;
     let mut total = Tally::default();
-    total.add(cargo_test(&[], args.filter.as_deref())?);
+    total.add(cargo_test(&[], args.filter.as_deref()));
     if !args.fast {
-        total.add(cargo_test(&["--package", PRIVILEGED], args.filter.as_deref())?);
+        total.add(cargo_test(&["--package", PRIVILEGED], args.filter.as_deref()));
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
     ensure!(total.failed == 0, "tests failed");
@@ -64,20 +59,20 @@ impl Tally {
 
 /// Runs `cargo test`, passes its output on as it comes, and counts. A test binary that does not compile or dies before its
 /// closing line counts as one failure.
-fn cargo_test(packages: &[&str], filter: Option<&str>) -> Result<Tally> {
-    let mut command: Command = process::cargo();
-    command.args(["test", "--no-fail-fast"]).args(packages).args(filter).stdout(Stdio::piped());
-    let mut child = command.spawn().context("cannot start cargo test")?;
+fn cargo_test(packages: &[&str], filter: Option<&str>) -> Tally {
+    let mut command = process::cargo();
+    command.args(["test", "--no-fail-fast"]).args(packages).args(filter);
     let mut tally = Tally::default();
-    for line in BufReader::new(child.stdout.take().context("cargo's stdout is piped")?).lines() {
-        let line = line?;
+    let done = process::each_line(&mut command, |line| {
         println!("{line}");
-        tally.add(Tally::of_line(&line).unwrap_or_default());
-    }
-    if !child.wait()?.success() {
+        tally.add(Tally::of_line(line).unwrap_or_default());
+        Ok(())
+    });
+    if let Err(error) = done {
+        eprintln!("{error:#}");
         tally.failed = tally.failed.max(1);
     }
-    Ok(tally)
+    tally
 }
 
 #[cfg(test)]

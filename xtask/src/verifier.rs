@@ -29,7 +29,8 @@ pub(crate) fn run() -> Result<()> {
             let Program::Xdp(program) = program else { bail!("{name} is not an XDP program") };
             program.load().with_context(|| format!("the verifier refuses {name}"))?;
             let info = program.info()?;
-            let verified = info.verified_instruction_count().context("this kernel, before 5.16, doesn't count")?;
+            let verified =
+                info.verified_instruction_count().context("this kernel, before 5.16, doesn't count")?;
             let translated = info.size_translated().unwrap_or(0) / INSTRUCTION_BYTES;
             println!("{name:28} {verified:12} {translated:12} {:12}", info.size_jitted());
             is_over_budget |= verified > BUDGET;

@@ -51,7 +51,8 @@ pub(super) fn compiler_packages() -> Result<Vec<String>> {
     for packages in COMPILERS {
         let policy = process::output(Command::new("apt-cache").args(["policy", packages[0]]))?;
         let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
-        let can_install = || process::output(apt_get().args(INSTALL).arg("--simulate").args(packages)).is_ok();
+        let can_install =
+            || process::output(apt_get().args(INSTALL).arg("--simulate").args(packages)).is_ok();
         if candidate.is_some_and(is_new_enough) && can_install() {
             return Ok(packages.map(str::to_owned).to_vec());
         }

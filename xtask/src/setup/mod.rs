@@ -53,7 +53,11 @@ const PROGRAMS: [Program; 4] = [
 /// Installs everything, after saying what.
 pub(crate) fn run() -> Result<()> {
     let toolchain = ensure(Need::Everything)?;
-    println!("setup: ready; {} and {} build the eBPF program", toolchain.rustc.display(), toolchain.linker.display());
+    println!(
+        "setup: ready; {} and {} build the eBPF program",
+        toolchain.rustc.display(),
+        toolchain.linker.display()
+    );
     Ok(())
 }
 
@@ -124,7 +128,8 @@ fn install_nightly() -> Result<Compiler> {
         .args(["toolchain", "install", "nightly", "--profile", "minimal"])
         .args(["--component", "rust-src", "--component", "clippy"]);
     process::with_progress("rustup toolchain install nightly", command)?;
-    Compiler::find().context("rustup's nightly is installed, but rustc, rust-src or clippy is not where it should be")
+    Compiler::find()
+        .context("rustup's nightly is installed, but rustc, rust-src or clippy is not where it should be")
 }
 
 /// Installs the bpf-linker that goes with `compiler`: built against the distribution's LLVM, or as its project builds it,
@@ -145,7 +150,10 @@ fn install_linker(compiler: &Compiler, linker: &CachedTool) -> Result<()> {
     if apt::is_here() {
         apt::install(&packages)?;
     } else if !packages.is_empty() {
-        bail!("bpf-linker takes a C++ compiler and the headers of LLVM {} in {prefix}; install both", compiler.llvm);
+        bail!(
+            "bpf-linker takes a C++ compiler and the headers of LLVM {} in {prefix}; install both",
+            compiler.llvm
+        );
     }
     linker.cargo_install(|command| {
         command.args(["--no-default-features", "--features", &llvm]).env("LLVM_PREFIX", &prefix);

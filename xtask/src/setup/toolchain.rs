@@ -38,12 +38,19 @@ impl Toolchain {
     fn command(&self, program: &Path, verb: &str) -> Result<Command> {
         // BTF makes the program's types known to the kernel. Misaligned loads: the kernel allows them wherever it has the
         // JIT, and without the feature each 8-byte load from a packet would be eight loads of a byte.
-        const RUSTFLAGS: &str = "-C debuginfo=2 -C link-arg=--btf -C target-feature=+allows-misaligned-mem-access";
+        const RUSTFLAGS: &str =
+            "-C debuginfo=2 -C link-arg=--btf -C target-feature=+allows-misaligned-mem-access";
         let linker_folder = self.linker.parent().context("bpf-linker is not in a folder")?;
         let mut command = Command::new(program);
         process::without_host_build(&mut command)
             .current_dir(process::workspace())
-            .args([verb, "--package=lb-ebpf", "--profile=bpf", "--target=bpfel-unknown-none", "-Zbuild-std=core"])
+            .args([
+                verb,
+                "--package=lb-ebpf",
+                "--profile=bpf",
+                "--target=bpfel-unknown-none",
+                "-Zbuild-std=core",
+            ])
             .arg("--target-dir")
             .arg(process::workspace().join("target/bpf-build"))
             .env("CARGO", &self.cargo)
@@ -74,11 +81,13 @@ pub(super) struct Compiler {
 impl Compiler {
     /// The first compiler that will do: the distribution's, then rustup's nightly.
     pub(super) fn find() -> Option<Self> {
-        let distribution = || Self::inspect(Origin::Distribution, "/usr/bin/rustc".into(), process::host_cargo());
+        let distribution =
+            || Self::inspect(Origin::Distribution, "/usr/bin/rustc".into(), process::host_cargo());
         let rustup = || {
             let mut command = Command::new("rustup");
             command.args(["which", "--toolchain", "nightly", "rustc"]).env("RUSTUP_AUTO_INSTALL", "0");
-            let rustc = PathBuf::from(process::output(process::without_host_build(&mut command)).ok()?.trim());
+            let rustc =
+                PathBuf::from(process::output(process::without_host_build(&mut command)).ok()?.trim());
             let cargo = rustc.with_file_name("cargo");
             Self::inspect(Origin::Rustup, rustc, cargo)
         };
@@ -110,7 +119,8 @@ impl Compiler {
 /// Whether `version`, of rustc or of a package of it, is one that this workspace compiles with.
 pub(super) fn is_new_enough(version: &str) -> bool {
     let major_minor = |version: &str| {
-        let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+        let mut numbers =
+            version.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
         Some((numbers.next()?, numbers.next()?))
     };
     major_minor(version) >= major_minor(env!("CARGO_PKG_RUST_VERSION"))
