@@ -4,5 +4,6 @@
 //! `health` says what is up, `pool` makes one image of both with the slots that `table` deals out, `datapath`
 //! publishes that image to the kernel. `daemon` drives them; `cli` talks to `daemon` through `control`.
 pub mod config;
+pub mod datapath;
 pub mod health;
 pub mod table;
