@@ -8,19 +8,17 @@ use crate::{
     setup::{self, Need},
 };
 
-/// Checks the whole workspace.
+/// Checks the whole workspace, and the fuzz targets beside it.
 pub(crate) fn run() -> Result<()> {
+    const FUZZ: &str = "--manifest-path=fuzz/Cargo.toml";
+    const DENY: [&str; 3] = ["--", "-D", "warnings"];
     let toolchain = setup::ensure(Need::Toolchain)?;
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
-    process::run(toolchain.clippy()?.args(["--", "-D", "warnings"]))?;
+    process::run(process::cargo().args(["fmt", FUZZ, "--check"]))?;
+    process::run(toolchain.clippy()?.args(DENY))?;
     build::objects(&toolchain)?; // lb-user embeds one and does not compile without it
-    process::run(process::cargo().args([
-        "clippy",
-        "--workspace",
-        "--exclude=lb-ebpf",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    process::run(
+        process::cargo().args(["clippy", "--workspace", "--exclude=lb-ebpf", "--all-targets"]).args(DENY),
+    )?;
+    process::run(process::cargo().args(["clippy", FUZZ]).args(DENY))
 }

@@ -27,6 +27,7 @@ impl CachedTool {
 
     /// Builds the tool from its source, with what `options` adds to the command.
     pub(super) fn cargo_install(&self, options: impl FnOnce(&mut Command)) -> Result<()> {
+        println!("setup: will build {} {} into {}", self.name, self.version, self.root.display());
         let mut command = Command::new(process::host_cargo());
         process::without_host_build(&mut command)
             .args(["install", "--locked", "--force", "--version", self.version])
@@ -39,9 +40,10 @@ impl CachedTool {
 
     /// Fetches the tool as its project builds it; cargo-binstall is installed in its turn where it is missing.
     pub(super) fn cargo_binstall(&self) -> Result<()> {
+        println!("setup: will fetch {} {} into {}", self.name, self.version, self.root.display());
         let binstall = match process::find_program("cargo-binstall") {
             Some(file) => file,
-            None => cargo_tool("cargo-binstall", "1.16.6")?,
+            None => cargo_tool("cargo-binstall", "1.24.0")?,
         };
         fs::create_dir_all(&self.root)?;
         let mut command = Command::new(binstall);
@@ -57,7 +59,6 @@ impl CachedTool {
 pub(crate) fn cargo_tool(name: &'static str, version: &'static str) -> Result<PathBuf> {
     let tool = CachedTool::new(name, version, "");
     if !tool.file().is_file() {
-        println!("setup: will build {name} {version} into {}", folder().display());
         tool.cargo_install(|_| ())?;
     }
     Ok(tool.file())

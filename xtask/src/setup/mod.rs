@@ -13,41 +13,60 @@ pub(crate) use toolchain::Toolchain;
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::process;
 use cache::CachedTool;
 use toolchain::{Compiler, Origin};
 
-/// What a verb needs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a verb needs; each includes the one before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
-    /// The compiler and linker for the eBPF program.
+    /// The compilers: for the eBPF program, and for the C++ in what cargo builds.
     Toolchain,
-    /// The toolchain, and the programs that tests and demo start.
+    /// Also the programs that tests and demo start.
     Everything,
 }
 
-/// A program that tests and demo start.
+/// A program that has to be there.
 struct Program {
+    need: Need,
     command: &'static str,
     debian_package: &'static str,
     elsewhere: &'static str,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
+        need: Need::Toolchain,
+        command: "c++",
+        debian_package: "g++",
+        elsewhere: "a C++ compiler: packaged as g++, gcc-c++ or gcc",
+    },
+    Program {
+        need: Need::Everything,
         command: "sipp",
         debian_package: "sip-tester",
         elsewhere: "SIPp 3.6 or later: mostly packaged as sipp, at home at https://github.com/SIPp/sipp",
     },
     Program {
+        need: Need::Everything,
         command: "kamailio",
         debian_package: "kamailio",
         elsewhere: "Kamailio 5.6 or later: packaged as kamailio, at home at https://www.kamailio.org",
     },
-    Program { command: "ip", debian_package: "iproute2", elsewhere: "packaged as iproute2 or iproute" },
-    Program { command: "ethtool", debian_package: "ethtool", elsewhere: "packaged as ethtool" },
+    Program {
+        need: Need::Everything,
+        command: "ip",
+        debian_package: "iproute2",
+        elsewhere: "packaged as iproute2 or iproute",
+    },
+    Program {
+        need: Need::Everything,
+        command: "ethtool",
+        debian_package: "ethtool",
+        elsewhere: "packaged as ethtool",
+    },
 ];
 
 /// Installs everything, after saying what.
@@ -67,7 +86,9 @@ pub(crate) fn run() -> Result<()> {
 /// What is missing and how to get it, where it cannot be installed from here: apt without root, or a distribution whose
 /// package names are not known.
 pub(crate) fn ensure(need: Need) -> Result<Toolchain> {
-    let programs = if need == Need::Everything { missing_programs() } else { vec![] };
+    let is_missing =
+        |program: &&Program| program.need <= need && process::find_program(program.command).is_none();
+    let programs: Vec<_> = PROGRAMS.iter().filter(is_missing).collect();
     let compiler = Compiler::find();
     install_packages(&programs, compiler.is_none())?;
     let compiler = match compiler.or_else(Compiler::find) {
@@ -79,10 +100,6 @@ pub(crate) fn ensure(need: Need) -> Result<Toolchain> {
         install_linker(&compiler, &linker)?;
     }
     Ok(Toolchain { rustc: compiler.rustc, cargo: compiler.cargo, linker: linker.file() })
-}
-
-fn missing_programs() -> Vec<&'static Program> {
-    PROGRAMS.iter().filter(|program| process::find_program(program.command).is_none()).collect()
 }
 
 /// Installs what the distribution's packages can give: the missing programs and, where it has one that will do, a compiler.
@@ -140,20 +157,13 @@ fn install_linker(compiler: &Compiler, linker: &CachedTool) -> Result<()> {
     }
     let llvm = format!("llvm-{}", compiler.llvm);
     let prefix = format!("/usr/lib/{llvm}");
-    let mut packages = vec![];
     if !Path::new(&prefix).join("include/llvm-c").is_dir() {
-        packages.push(format!("{llvm}-dev"));
-    }
-    if process::find_program("c++").is_none() {
-        packages.push("g++".to_owned());
-    }
-    if apt::is_here() {
-        apt::install(&packages)?;
-    } else if !packages.is_empty() {
-        bail!(
-            "bpf-linker takes a C++ compiler and the headers of LLVM {} in {prefix}; install both",
+        ensure!(
+            apt::is_here(),
+            "bpf-linker takes the headers of LLVM {} in {prefix}: install them",
             compiler.llvm
         );
+        apt::install(&[format!("{llvm}-dev")])?;
     }
     linker.cargo_install(|command| {
         command.args(["--no-default-features", "--features", &llvm]).env("LLVM_PREFIX", &prefix);

@@ -1,0 +1,70 @@
+//! Any bytes at all through the scanner and the rules: nothing panics, no sum overflows, and what is promised of keys holds.
+#![no_main]
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use lb_common::{
+    decide::{Source, decide, domain_hash},
+    layout::{Address, KeyKind, KeySource, Port, Rules},
+    limits::{DOMAINS_LIMIT, KEY_LIMIT},
+    reason::Verdict,
+    sip::{Bytes, Message as _, user},
+};
+use libfuzzer_sys::fuzz_target;
+
+const SEED: u64 = 7;
+/// Numbers count whole, or by as many last digits as national plans have.
+const NUMBER_TAILS: [u8; 2] = [0, 7];
+
+fuzz_target!(|payload: &[u8]| {
+    for number_tail in NUMBER_TAILS {
+        for key in [KeyKind::User, KeyKind::Aor, KeyKind::From, KeyKind::CallId, KeyKind::Source] {
+            a_key_lies_in_the_message(payload, &rules(key, number_tail));
+        }
+        both_ways_to_a_user_agree(payload, number_tail);
+        a_users_letters_have_no_case(payload, number_tail);
+    }
+});
+
+fn rules(key: KeyKind, number_tail: u8) -> Rules {
+    let mut domains = [0; DOMAINS_LIMIT];
+    domains[0] = domain_hash(b"example.com", SEED);
+    Rules { seed: SEED, key: key as u8, number_tail, domain_count: 1, pad: [0; 5], domains }
+}
+
+/// What is forwarded has a key and nothing else has; its text is within what is read.
+fn a_key_lies_in_the_message(payload: &[u8], rules: &Rules) {
+    let client = IpAddr::from(Ipv4Addr::new(198, 51, 100, 7));
+    let source = Source { address: Address::from(client), port: Port::new(5060) };
+    let message = Bytes::new(payload);
+    let decision = decide(message, rules, &source);
+    let key = decision.key;
+    assert_eq!(decision.reason.verdict() == Verdict::Forward, key.hash != 0, "{decision:?}");
+    assert_eq!(key.hash == 0, key.source == KeySource::None, "{decision:?}");
+    assert!(key.at <= key.end && key.end <= message.len(), "{decision:?}");
+}
+
+/// The short way to a user's hash gives what the long one gives, or leaves it to that one.
+fn both_ways_to_a_user_agree(payload: &[u8], number_tail: u8) {
+    let (message, end) = user_part(payload);
+    let short = user::hash(message, 0, end, number_tail, SEED);
+    if short != user::TO_DECODE {
+        assert_eq!(short, user::hash_decoded(message, 0, end, number_tail, SEED));
+    }
+}
+
+/// A user's key is the same in capitals: servers differ on whether case counts, and splitting a user costs calls.
+fn a_users_letters_have_no_case(payload: &[u8], number_tail: u8) {
+    let capitals = payload.to_ascii_uppercase();
+    let key = |payload| {
+        let (message, end) = user_part(payload);
+        user::key(message, 0, end, number_tail, SEED)
+    };
+    assert_eq!(key(payload), key(&capitals));
+}
+
+/// The whole payload as the user part of a URI, so far that both ways to its hash are open.
+fn user_part(payload: &[u8]) -> (Bytes<'_>, u64) {
+    let message = Bytes::new(payload);
+    (message, message.len().min(KEY_LIMIT))
+}
