@@ -146,7 +146,13 @@ fn request<M: Message>(message: M, rules: &Rules, source: &Source, start: StartL
 
 /// Rule 4, and what every rule falls back on.
 #[inline(always)]
-fn by_to<M: Message>(message: M, rules: &Rules, source: &Source, start: StartLine, reason: Reason) -> (Reason, Key) {
+fn by_to<M: Message>(
+    message: M,
+    rules: &Rules,
+    source: &Source,
+    start: StartLine,
+    reason: Reason,
+) -> (Reason, Key) {
     let headers = message.headers(start.uri(), Wanted::TO.and(Wanted::CALL_ID));
     if headers.to() != 0 {
         let key = user_of(message, rules, address_of(message, headers.to()), KeySource::To);

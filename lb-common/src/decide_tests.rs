@@ -60,7 +60,10 @@ fn register_goes_by_to() {
 fn register_without_to() {
     let without = "REGISTER sip:example.com SIP/2.0\r\nFrom: <sip:a@b>\r\n\r\nTo: <sip:a@b>\r\n";
     assert_eq!(decided(without, &rules(KeyKind::User, &[])).0, Reason::ToMissing);
-    assert_eq!(decided("REGISTER sip:example.com SIP/2.0\r\n", &rules(KeyKind::User, &[])).0, Reason::ToMissing);
+    assert_eq!(
+        decided("REGISTER sip:example.com SIP/2.0\r\n", &rules(KeyKind::User, &[])).0,
+        Reason::ToMissing
+    );
 }
 
 #[test]
@@ -98,10 +101,14 @@ fn our_own_users_go_by_the_request_uri_whatever_the_key() {
     for key in [KeyKind::From, KeyKind::CallId, KeyKind::Source] {
         let rules = rules(key, &["other.example", "example.com"]);
         let source = |uri: &str| decided(&message("INVITE", uri, CALLEE), &rules).1;
-        for uri in ["sip:alice@example.com", "sips:alice@EXAMPLE.com.:5061;x=y", "sip:alice@example.com;lr;group=1"] {
+        for uri in
+            ["sip:alice@example.com", "sips:alice@EXAMPLE.com.:5061;x=y", "sip:alice@example.com;lr;group=1"]
+        {
             assert_eq!(source(uri), KeySource::RequestUri, "{uri}");
         }
-        for uri in ["sip:alice@example.org", "sip:alice@example.com;gr=urn:uuid:1", "sip:alice@sub.example.com"] {
+        for uri in
+            ["sip:alice@example.org", "sip:alice@example.com;gr=urn:uuid:1", "sip:alice@sub.example.com"]
+        {
             assert_ne!(source(uri), KeySource::RequestUri, "{uri}");
         }
     }
@@ -155,7 +162,11 @@ fn one_user_has_one_owner() {
     let hash = |text: &str| decide(Bytes::new(text.as_bytes()), &rules, &source()).key.hash;
     let registered = hash(&message("REGISTER", "sip:x", "\"Bob\" <sip:%62ob@x>"));
     let called = hash(&message("INVITE", "sips:Bob:pw@y;transport=tls", CALLEE));
-    let answered = hash(&message("INVITE", "x", "sip:bob@z;tag=1").replace("INVITE x SIP/2.0", "SIP/2.0 200 OK"));
+    let answered =
+        hash(&message("INVITE", "x", "sip:bob@z;tag=1").replace("INVITE x SIP/2.0", "SIP/2.0 200 OK"));
     assert!(registered == called && called == answered);
-    assert_eq!(hash(&message("INVITE", "tel:+1-201-555", "x")), hash(&message("REGISTER", "sip:x", "<sip:+1201555@x>")));
+    assert_eq!(
+        hash(&message("INVITE", "tel:+1-201-555", "x")),
+        hash(&message("REGISTER", "sip:x", "<sip:+1201555@x>"))
+    );
 }

@@ -129,7 +129,9 @@ mod tests {
             assert!((number as usize) < REASON_NUMBERS);
             assert_eq!(Reason::from_number(number), Some(*reason));
             assert_eq!(Verdict::of(number), reason.verdict());
-            assert!(Reason::ALL[..i].iter().all(|other| other.name() != reason.name() && (*other as u8) < number));
+            assert!(
+                Reason::ALL[..i].iter().all(|other| other.name() != reason.name() && (*other as u8) < number)
+            );
             assert!(reason.text().ends_with('.'), "{}", reason.name());
         }
     }

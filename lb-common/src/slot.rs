@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn edges() {
-        for hash in [0, 1, 0xffff, 0x1_0000, 0x1_0001, u64::MAX, 0xffff_0000_ffff_0000, 0x0000_ffff_0000_ffff] {
+        for hash in [0, 1, 0xffff, 0x1_0000, 0x1_0001, u64::MAX, 0xffff_0000_ffff_0000, 0x0000_ffff_0000_ffff]
+        {
             assert_eq!(u64::from(slot(hash)), hash % SLOTS as u64, "{hash:#x}");
         }
     }

@@ -279,7 +279,11 @@ mod tests {
     fn any_alignment() {
         for length in 0..100 {
             let filler = "y".repeat(length);
-            assert_eq!(values(&format!("X: {filler}\r\nTo: t\r\nf: f\r\ni: c\r\n\r\n")), ["t", "f", "c"], "{length}");
+            assert_eq!(
+                values(&format!("X: {filler}\r\nTo: t\r\nf: f\r\ni: c\r\n\r\n")),
+                ["t", "f", "c"],
+                "{length}"
+            );
         }
     }
 }

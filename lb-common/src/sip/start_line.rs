@@ -162,7 +162,6 @@ fn method<M: Message>(message: M, start: u64, word: u64) -> StartLine {
     StartLine::new(kind, start, end, end + blanks)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -171,7 +171,8 @@ pub fn has_gr<M: Message>(message: M, at: u64) -> bool {
                 return 0;
             }
             let behind = (word >> 24) & 0xff;
-            let ends = behind <= 0x20 || behind == b'=' as u64 || behind == b';' as u64 || behind == b'>' as u64;
+            let ends =
+                behind <= 0x20 || behind == b'=' as u64 || behind == b';' as u64 || behind == b'>' as u64;
             if word & 0xff_ffff == u64::from_le_bytes(*b";gr\0\0\0\0\0") && ends {
                 found = 1;
                 return 0;
@@ -209,7 +210,12 @@ mod tests {
             ("sip:a;x=1,?&=+$/@example.com?Subject=b@c", Scheme::Sip, "a;x=1,?&=+$/", "example.com"),
             ("sip:alice:secret@[2001:db8::1]:5060>", Scheme::Sip, "alice:secret", "[2001:db8::1]"),
             ("sip:[2001:db8::1]", Scheme::Sip, "", "[2001:db8::1]"),
-            ("tel:+1-201-555-0123;phone-context=a", Scheme::Tel, "+1-201-555-0123;phone-context=a", "+1-201-555-0123"),
+            (
+                "tel:+1-201-555-0123;phone-context=a",
+                Scheme::Tel,
+                "+1-201-555-0123;phone-context=a",
+                "+1-201-555-0123",
+            ),
             ("urn:service:sos", Scheme::Other, "", "urn"),
             ("", Scheme::Unreadable, "", ""),
         ];

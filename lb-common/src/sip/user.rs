@@ -141,7 +141,8 @@ pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonic
             let byte = message.hide(select(escape, decoded, byte));
             digits = message.hide(digits + member(DIGITS, byte));
             let plus = if user.length == 0 { PLUS } else { NOTHING };
-            others = message.hide(others) | (1 & !(member(DIGITS, byte) | member(SEPARATORS, byte) | member(plus, byte)));
+            others = message.hide(others)
+                | (1 & !(member(DIGITS, byte) | member(SEPARATORS, byte) | member(plus, byte)));
             user.put(user.length, byte);
             user.length += 1;
             message.hide(1 + 2 * escape)

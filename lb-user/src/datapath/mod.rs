@@ -1,2 +1,28 @@
-//! The kernel program: load, adopt, publish, run. This module alone names aya.
+//! The kernel program: load, adopt, publish, count, run. This folder alone names aya.
+//!
+//! Program, maps and links are pinned under `PIN-DIR/v<ABI>/`, so that traffic flows on when the daemon ends, however it
+//! ends. A daemon that starts finds the pins, compares them with what it would have made, and adopts them, replacing the
+//! program in place where its own differs. Called by `daemon` and by the verbs that work without one.
+
+mod attach;
+mod counters;
+mod error;
+mod explain;
+mod grace;
 pub mod image;
+mod lowered;
+mod maps;
+mod meta;
+mod object;
+mod open;
+mod pins;
+mod publish;
+mod xdp_on;
+
+pub use attach::{Attached, Mode, detach};
+pub use counters::Counters;
+pub use error::{AttachError, DatapathError, OpenError};
+pub use explain::{Explained, Explainer};
+pub use image::Image;
+pub use object::Sizes;
+pub use open::{Adopted, Datapath};

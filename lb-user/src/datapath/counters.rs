@@ -1,0 +1,97 @@
+//! The counters, read from their per-CPU maps and summed.
+
+use std::collections::BTreeMap;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray, PerCpuValues},
+    util::nr_cpus,
+};
+use lb_common::{
+    layout::{BackendCounter, Counter},
+    reason::{REASON_NUMBERS, Reason},
+};
+
+use super::{
+    error::{DatapathError, Doing},
+    maps::{As, take},
+};
+
+/// All counters at one time. What was never counted is not in them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counters {
+    /// By number of the VIP (0: to or from none) and reason.
+    pub vips: BTreeMap<u32, BTreeMap<u8, Counter>>,
+    /// By backend id.
+    pub backends: BTreeMap<u32, BackendCounter>,
+}
+
+impl Counters {
+    /// Packets of a VIP under a reason.
+    pub fn packets(&self, vip: u32, reason: Reason) -> u64 {
+        self.vips
+            .get(&vip)
+            .and_then(|reasons| reasons.get(&(reason as u8)))
+            .map_or(0, |counter| counter.packets)
+    }
+}
+
+/// The maps of counters.
+pub(super) struct CounterMaps {
+    vips: PerCpuArray<MapData, As<Counter>>,
+    backends: PerCpuArray<MapData, As<BackendCounter>>,
+}
+
+impl CounterMaps {
+    /// Takes the maps out of a loaded object.
+    pub(super) fn take(object: &mut Ebpf) -> Result<Self, DatapathError> {
+        Ok(Self { vips: take(object, "COUNTERS")?, backends: take(object, "BACKEND_COUNTERS")? })
+    }
+
+    /// Reads and sums everything.
+    pub(super) fn read(&self) -> Result<Counters, DatapathError> {
+        const WHAT: &str = "read the counters";
+        let mut counters = Counters::default();
+        for (index, values) in self.vips.iter().enumerate() {
+            let sum = values.doing(WHAT)?.iter().fold(Counter::default(), |sum, value| add(sum, value.0));
+            if sum.packets != 0 {
+                let (vip, reason) = (index / REASON_NUMBERS, index % REASON_NUMBERS);
+                counters.vips.entry(vip as u32).or_default().insert(reason as u8, sum);
+            }
+        }
+        for (id, values) in self.backends.iter().enumerate() {
+            let sum =
+                values.doing(WHAT)?.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
+                    requests: add(sum.requests, value.requests),
+                    replies: add(sum.replies, value.replies),
+                });
+            if sum != BackendCounter::default() {
+                counters.backends.insert(id as u32, sum);
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Sets a backend's counters to zero.
+    pub(super) fn reset_backend(&mut self, id: u32) -> Result<(), DatapathError> {
+        self.backends.set(id, zeroes()?, 0).doing("reset a counter")
+    }
+
+    /// Sets a VIP's counters to zero.
+    pub(super) fn reset_vip(&mut self, number: u32) -> Result<(), DatapathError> {
+        for reason in 0..REASON_NUMBERS as u32 {
+            self.vips.set(number * REASON_NUMBERS as u32 + reason, zeroes()?, 0).doing("reset a counter")?;
+        }
+        Ok(())
+    }
+}
+
+fn add(a: Counter, b: Counter) -> Counter {
+    Counter { packets: a.packets + b.packets, bytes: a.bytes + b.bytes }
+}
+
+/// A zero for every CPU.
+fn zeroes<T: Copy + Default + 'static>() -> Result<PerCpuValues<As<T>>, DatapathError> {
+    let cpus = nr_cpus().map_err(|(path, error)| DatapathError::new(path, error))?;
+    PerCpuValues::try_from(vec![As(T::default()); cpus]).doing("count the CPUs")
+}

@@ -1,0 +1,151 @@
+//! One packet through the very program that is loaded, with nobody else noticing (`BPF_PROG_TEST_RUN`).
+//!
+//! The instance has its trace switched on and counters of its own; it either shares the live state or has one made from an
+//! image alone. It is attached nowhere.
+
+use std::path::Path;
+
+use aya::{
+    Ebpf,
+    maps::{Array, MapData},
+    programs::{TestRun, TestRunOptions},
+};
+use lb_common::layout::Trace;
+
+use super::{
+    Counters, Image, Sizes,
+    counters::CounterMaps,
+    error::{DatapathError, Doing, OpenError},
+    maps::{As, StateMaps, take},
+    object::{self, Maps},
+    pins,
+    publish::Publisher,
+};
+
+/// Room for what the program makes of a frame: two more VLAN tags at most.
+const GROWTH: usize = 64;
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// What the program says of it.
+    pub trace: Trace,
+    /// The XDP return code.
+    pub action: u32,
+    /// The frame as the program left it.
+    pub frame: Vec<u8>,
+    /// Nanoseconds a run took, by the kernel's clock.
+    pub duration_ns: u32,
+}
+
+/// An instance of the program for test runs.
+pub struct Explainer {
+    object: Ebpf,
+    trace: Array<MapData, As<Trace>>,
+    counters: CounterMaps,
+    /// The instance's own state; `None` when it shares the live one.
+    publisher: Option<Publisher>,
+}
+
+impl Explainer {
+    /// An instance that reads the live state below `pin_dir`.
+    ///
+    /// # Errors
+    /// As [`super::Datapath::open`].
+    pub fn live(pin_dir: &Path, sizes: &Sizes) -> Result<Self, OpenError> {
+        Self::new(object::load(sizes, Maps::SharedState(&pins::folder(pin_dir)), true)?, None)
+    }
+
+    /// An instance with a state of its own.
+    ///
+    /// # Errors
+    /// As [`super::Datapath::open`].
+    pub fn private(sizes: &Sizes, image: &Image) -> Result<Self, OpenError> {
+        let mut object = object::load(sizes, Maps::Private, true)?;
+        let mut publisher = Publisher::new(StateMaps::take(&mut object, sizes, true)?)?;
+        publisher.publish(image)?;
+        Self::new(object, Some(publisher))
+    }
+
+    fn new(mut object: Ebpf, publisher: Option<Publisher>) -> Result<Self, OpenError> {
+        let trace = take(&mut object, "TRACE")?;
+        let counters = CounterMaps::take(&mut object)?;
+        Ok(Self { object, trace, counters, publisher })
+    }
+
+    /// Changes the state of an instance that has its own.
+    ///
+    /// # Errors
+    /// When the instance shares the live state, or the kernel refuses.
+    pub fn publish(&mut self, image: &Image) -> Result<u32, DatapathError> {
+        let publisher =
+            self.publisher.as_mut().ok_or("the instance shares the live state").doing("publish")?;
+        publisher.publish(image)
+    }
+
+    /// Lets the instance redirect to an interface of this machine.
+    ///
+    /// # Errors
+    /// When the instance shares the live state, or there is no such interface.
+    pub fn permit(&mut self, interface: u32) -> Result<(), DatapathError> {
+        let publisher =
+            self.publisher.as_mut().ok_or("the instance shares the live state").doing("permit")?;
+        publisher.maps.interfaces.insert(interface, interface, None, 0).doing("permit an interface")
+    }
+
+    /// The instance's own counters.
+    ///
+    /// # Errors
+    /// When the maps can't be read.
+    pub fn counters(&self) -> Result<Counters, DatapathError> {
+        self.counters.read()
+    }
+
+    /// Runs a frame once, as if it had come in by `ingress`; without one by the kernel's loopback device.
+    ///
+    /// # Errors
+    /// When the kernel does not take the frame: fewer than 14 bytes, or more than a page holds.
+    pub fn run(&mut self, frame: &[u8], ingress: Option<u32>) -> Result<Explained, DatapathError> {
+        self.trace.set(0, As(Trace::default()), 0).doing("clear the trace")?;
+        let mut explained = self.repeat(frame, ingress, 1)?;
+        explained.trace = self.trace.get(&0, 0).doing("read the trace")?.0;
+        Ok(explained)
+    }
+
+    /// Runs a frame `times` times for its duration. Each run is given what the one before left of the frame.
+    ///
+    /// # Errors
+    /// As [`Explainer::run`].
+    pub fn repeat(
+        &mut self,
+        frame: &[u8],
+        ingress: Option<u32>,
+        times: u32,
+    ) -> Result<Explained, DatapathError> {
+        let context = ingress.map(|index| context(frame.len() as u32, index));
+        let mut out = vec![0; frame.len() + GROWTH];
+        let program = object::program(&mut self.object).doing("open the eBPF object")?;
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.data_out = Some(&mut out);
+        options.ctx_in = context.as_ref().map(<[u8; 24]>::as_slice);
+        options.repeat = times;
+        let result = program.test_run(options).doing("run a frame through the program")?;
+        out.truncate(result.data_size_out as usize);
+        Ok(Explained {
+            trace: Trace::default(),
+            action: result.return_value,
+            frame: out,
+            duration_ns: result.duration.as_nanos() as u32,
+        })
+    }
+}
+
+/// A `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+fn context(length: u32, ingress: u32) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    for (place, word) in bytes.chunks_exact_mut(4).zip([0, length, 0, ingress, 0, 0]) {
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes
+}

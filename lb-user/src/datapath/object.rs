@@ -1,0 +1,129 @@
+//! The eBPF object: built from `lb-ebpf`, embedded in the binary, loaded with the sizes that the configuration asks for.
+
+use std::{io, path::Path};
+
+use aya::{Ebpf, EbpfError, EbpfLoader, maps::MapError, programs::ProgramError, programs::Xdp};
+use lb_common::reason::REASON_NUMBERS;
+
+use super::{
+    error::{Doing, OpenError},
+    pins,
+};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/siplb.bpf.o"));
+
+/// Name of the program in the object.
+pub(super) const PROGRAM: &str = "siplb";
+
+/// The maps that make up the state that packets read; they are pinned, and shared with instances for `explain`.
+pub(super) const STATE_MAPS: [&str; 10] =
+    ["META", "PORTS", "VIPS", "TABLES", "GROUPS", "BACKENDS", "NEXT_HOPS", "SOCKETS", "HOSTS", "INTERFACES"];
+
+/// The maps of counters; they are pinned too.
+pub(super) const COUNTER_MAPS: [&str; 2] = ["COUNTERS", "BACKEND_COUNTERS"];
+
+/// How much the maps hold: ids from 1 to these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// VIPs.
+    pub vips: u32,
+    /// Pools, each with a lookup table of 128 KiB in each half.
+    pub pools: u32,
+    /// Groups.
+    pub groups: u32,
+    /// Backends.
+    pub backends: u32,
+    /// Public fingerprint of the hash key.
+    pub fingerprint: u32,
+}
+
+impl Sizes {
+    /// Entries in one half of an array whose ids go up to `limit`.
+    pub(super) const fn entries(limit: u32) -> u32 {
+        limit + 1
+    }
+
+    /// Every array and hash map with its number of entries. Hash maps hold both halves.
+    fn maps(&self) -> [(&'static str, u32); 9] {
+        [
+            ("VIPS", 2 * self.vips),
+            ("TABLES", 2 * Self::entries(self.pools)),
+            ("GROUPS", 2 * Self::entries(self.groups)),
+            ("BACKENDS", 2 * Self::entries(self.backends)),
+            ("NEXT_HOPS", 2 * Self::entries(self.backends)),
+            ("SOCKETS", 2 * self.backends),
+            // A node has more addresses than backends only by accident; peers are few.
+            ("HOSTS", 2 * (self.backends + 1_024)),
+            ("COUNTERS", Self::entries(self.vips) * REASON_NUMBERS as u32),
+            ("BACKEND_COUNTERS", Self::entries(self.backends)),
+        ]
+    }
+}
+
+/// What the maps of an instance are.
+pub(super) enum Maps<'a> {
+    /// All of them pinned in this folder: made there, or taken from there.
+    Pinned(&'a Path),
+    /// The state is that which is pinned in this folder; counters and trace are the instance's own.
+    SharedState(&'a Path),
+    /// All of them the instance's own.
+    Private,
+}
+
+/// Loads the object; with `trace` the instance says what it decides.
+pub(super) fn load(sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, OpenError> {
+    let mut loader = EbpfLoader::new();
+    let trace = u32::from(trace);
+    loader.override_global("TRACE_ON", &trace, true);
+    for (name, entries) in sizes.maps() {
+        loader.map_max_entries(name, entries);
+    }
+    let (folder, counters) = match maps {
+        Maps::Pinned(folder) => (Some(folder), COUNTER_MAPS.as_slice()),
+        Maps::SharedState(folder) => (Some(folder), [].as_slice()),
+        Maps::Private => (None, [].as_slice()),
+    };
+    if let Some(folder) = folder {
+        for name in STATE_MAPS.iter().chain(counters) {
+            loader.map_pin_path(name, pins::map(folder, name));
+        }
+    }
+    let mut object = loader.load(OBJECT).map_err(refusal)?;
+    program(&mut object)?.load().map_err(|error| refusal(error.into()))?;
+    Ok(object)
+}
+
+/// The program of a loaded object.
+pub(super) fn program(object: &mut Ebpf) -> Result<&mut Xdp, OpenError> {
+    let program =
+        object.program_mut(PROGRAM).ok_or("it has no such program").doing("open the eBPF object")?;
+    Ok(program.try_into().doing("open the eBPF object")?)
+}
+
+/// The sentence for an error of loading.
+fn refusal(error: EbpfError) -> OpenError {
+    let system = match &error {
+        EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
+            let log = verifier_log.to_string();
+            let last =
+                log.lines().rev().find(|line| !line.starts_with("processed") && !line.trim().is_empty());
+            if io_error.kind() != io::ErrorKind::PermissionDenied || last.is_some() {
+                let reason = format!("{io_error}: {}", last.unwrap_or("the verifier says nothing"));
+                return OpenError::Refused { reason, release: release() };
+            }
+            Some(io_error)
+        }
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) => Some(io_error),
+        _ => None,
+    };
+    if system.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return OpenError::NotPermitted;
+    }
+    OpenError::Other(super::DatapathError::new("load the eBPF object", error))
+}
+
+/// Release of the running kernel.
+fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".into(), |text| text.trim().into())
+}

@@ -1,0 +1,195 @@
+//! The live datapath: opened, or adopted from whoever left it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Array, MapData},
+    programs::{
+        ProgramInfo,
+        links::{FdLink, PinnedLink},
+        xdp::XdpLink,
+    },
+};
+use lb_common::layout::{ABI, Meta};
+
+use super::{
+    Counters, Image, Sizes,
+    counters::CounterMaps,
+    error::{DatapathError, Doing, OpenError},
+    maps::{As, StateMaps},
+    object::{self, Maps},
+    pins,
+    publish::Publisher,
+};
+
+/// What was found where the pins belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// Nothing: maps and program are new.
+    Fresh,
+    /// This very program, which goes on.
+    Same,
+    /// Another one, which was replaced in place.
+    Replaced,
+}
+
+impl std::fmt::Display for Adopted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fresh => "made anew",
+            Self::Same => "adopted",
+            Self::Replaced => "adopted, program replaced",
+        })
+    }
+}
+
+/// The live datapath. Dropping it changes nothing: everything is pinned.
+pub struct Datapath {
+    pub(super) object: Ebpf,
+    pub(super) folder: PathBuf,
+    publisher: Publisher,
+    counters: CounterMaps,
+}
+
+impl Datapath {
+    /// Opens what is pinned below `pin_dir`, or makes it.
+    ///
+    /// # Errors
+    /// Says what stands in the way: permissions, the file system, the kernel, or pins that do not fit.
+    pub fn open(pin_dir: &Path, sizes: &Sizes) -> Result<(Self, Adopted), OpenError> {
+        let folder = pins::prepare(pin_dir)?;
+        let pinned = pinned_meta(&folder)?.filter(|meta| meta.abi != 0);
+        if let Some(meta) = &pinned {
+            compare(meta, sizes)?;
+        }
+        let mut object = object::load(sizes, Maps::Pinned(&folder), false)?;
+        let state = StateMaps::take(&mut object, sizes, pinned.is_none())?;
+        state.meta.set_fingerprint(sizes.fingerprint);
+        let counters = CounterMaps::take(&mut object)?;
+        let mut datapath = Self { object, folder, publisher: Publisher::new(state)?, counters };
+        let adopted = datapath.take_over()?;
+        Ok((datapath, adopted))
+    }
+
+    /// Puts our program in the place of the pinned one, under every link, unless it is the same.
+    fn take_over(&mut self) -> Result<Adopted, OpenError> {
+        let path = pins::program(&self.folder);
+        let program = object::program(&mut self.object)?;
+        let ours = program.info().doing("ask about the program")?;
+        let adopted = match ProgramInfo::from_pin(&path) {
+            Ok(pinned) if pinned.tag() == ours.tag() => return Ok(Adopted::Same),
+            Ok(_) => Adopted::Replaced,
+            Err(_) => Adopted::Fresh,
+        };
+        for file in read_dir(&pins::links(&self.folder))? {
+            let link = PinnedLink::from_pin(&file).doing("open a pinned link")?;
+            // A link whose interface went away can't be updated; `attach` makes it anew.
+            let link = XdpLink::try_from(FdLink::from(link)).doing("open a pinned link")?;
+            if let Ok(id) = program.attach_to_link(link) {
+                // The pin keeps the link; dropping the descriptor does not end it.
+                drop(program.take_link(id).doing("let go of a link")?);
+            }
+        }
+        // A pin can't be overwritten, so the new one moves over the old one.
+        let fresh = path.with_file_name("program-new");
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).doing("remove an old pin")?,
+            _ => program.pin(&fresh).doing("pin the program")?,
+        }
+        fs::rename(&fresh, &path).doing("pin the program")?;
+        Ok(adopted)
+    }
+
+    /// Makes an image live and returns its generation: packets see the state before it or all of it.
+    ///
+    /// # Errors
+    /// When the kernel refuses a write; what is live stays live.
+    pub fn publish(&mut self, image: &Image) -> Result<u32, DatapathError> {
+        self.publisher.publish(image)
+    }
+
+    /// The live generation; 0 before the first.
+    pub fn generation(&self) -> u32 {
+        self.publisher.maps.meta.generation()
+    }
+
+    /// All counters, summed over the CPUs.
+    ///
+    /// # Errors
+    /// When the maps can't be read.
+    pub fn counters(&self) -> Result<Counters, DatapathError> {
+        self.counters.read()
+    }
+
+    /// Sets the counters of a backend to zero, before its id is given to another.
+    ///
+    /// # Errors
+    /// When the map can't be written.
+    pub fn reset_backend(&mut self, id: u32) -> Result<(), DatapathError> {
+        self.counters.reset_backend(id)
+    }
+
+    /// Sets the counters of a VIP to zero, before its number is given to another.
+    ///
+    /// # Errors
+    /// When the map can't be written.
+    pub fn reset_vip(&mut self, number: u32) -> Result<(), DatapathError> {
+        self.counters.reset_vip(number)
+    }
+
+    /// Lets packets be redirected to an interface.
+    pub(super) fn permit(&mut self, index: u32) -> Result<(), DatapathError> {
+        self.publisher.maps.interfaces.insert(index, index, None, 0).doing("permit an interface")
+    }
+}
+
+/// The pinned `META`, if there is one.
+fn pinned_meta(folder: &Path) -> Result<Option<Meta>, OpenError> {
+    let path = pins::map(folder, "META");
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(source) => return Err(OpenError::Unwritable { path, source }),
+    }
+    let map = MapData::from_pin(&path).doing("open the pinned maps")?;
+    let map: Array<MapData, As<Meta>> =
+        Array::try_from(aya::maps::Map::Array(map)).doing("open the pinned maps")?;
+    Ok(Some(map.get(&0, 0).doing("read the pinned maps")?.0))
+}
+
+/// Refuses pins that our program would misread: the kernel hands out a pinned map whatever its size.
+fn compare(meta: &Meta, sizes: &Sizes) -> Result<(), OpenError> {
+    if meta.abi != ABI {
+        return Err(OpenError::Abi { pinned: meta.abi, wanted: ABI });
+    }
+    let limits = [
+        ("pools", meta.tables, sizes.pools),
+        ("groups", meta.groups, sizes.groups),
+        ("backends", meta.backends, sizes.backends),
+        ("vips", meta.vips, sizes.vips),
+    ];
+    for (what, entries, wanted) in limits {
+        if entries != Sizes::entries(wanted) {
+            return Err(OpenError::Sizes { what, pinned: entries - 1, wanted });
+        }
+    }
+    Ok(())
+}
+
+/// The files in a folder.
+pub(super) fn read_dir(folder: &Path) -> Result<Vec<PathBuf>, DatapathError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.doing("read the pin folder")?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        files.push(entry.doing("read the pin folder")?.path());
+    }
+    files.sort();
+    Ok(files)
+}
