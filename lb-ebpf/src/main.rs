@@ -14,6 +14,7 @@ mod deliver;
 mod frame;
 mod maps;
 mod packet;
+mod program;
 mod reply;
 mod stages;
 mod state;
@@ -21,7 +22,7 @@ mod vip;
 
 use account::{Outcome, account};
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use lb_common::{layout::Ports, reason::Reason};
+use lb_common::{decide::decide, layout::Ports, reason::Reason};
 use packet::Packet;
 use state::State;
 
@@ -46,7 +47,7 @@ fn balance(packet: Packet, state: &State) -> Outcome {
     if Ports::has(&ports.vips, datagram.destination_port)
         && let Some(vip) = state.vip(datagram.destination, datagram.destination_port)
     {
-        return vip::to_vip(packet, state, &datagram, vip);
+        return vip::to_vip(packet, state, &datagram, vip, decide);
     }
     if Ports::has(&ports.backends, datagram.source_port)
         && let Some(socket) = state.socket(datagram.source, datagram.source_port)
@@ -56,14 +57,3 @@ fn balance(packet: Packet, state: &State) -> Outcome {
     Outcome::new(Reason::Foreign as u8)
 }
 
-/// The kernel lets GPL-compatible programs alone use the helpers we need.
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-/// A panic that could be reached is an endless loop, which the verifier refuses: none can be reached.
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    loop {}
-}

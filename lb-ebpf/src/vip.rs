@@ -12,20 +12,26 @@ use crate::{
     state::State,
 };
 use lb_common::{
-    decide::{Decision, Source, decide},
-    layout::{Backend, Vip},
+    decide::{Decision, Source},
+    layout::{Backend, Rules, Vip},
     limits::SCAN_LIMIT,
     reason::{Reason, Verdict},
     slot::{SLOTS, slot},
 };
 
-/// Judges a packet to a VIP and sends it to the backend that owns its key.
+/// Lets `judge` decide about a packet to a VIP, and sends it to the backend that owns its key.
 #[inline(always)]
-pub(crate) fn to_vip(packet: Packet, state: &State, datagram: &Datagram, vip: &Vip) -> Outcome {
+pub(crate) fn to_vip(
+    packet: Packet,
+    state: &State,
+    datagram: &Datagram,
+    vip: &Vip,
+    judge: impl FnOnce(Payload, &Rules, &Source) -> Decision,
+) -> Outcome {
     let mut outcome = Outcome::new(Reason::Foreign as u8);
     outcome.trace.vip = vip.id;
     outcome.trace.payload = datagram.payload() as u16;
-    outcome.reason = match forward(packet, state, datagram, vip, &mut outcome) {
+    outcome.reason = match forward(packet, state, datagram, vip, judge, &mut outcome) {
         Ok(reason) | Err(reason) => reason,
     };
     outcome
@@ -37,6 +43,7 @@ fn forward(
     state: &State,
     datagram: &Datagram,
     vip: &Vip,
+    judge: impl FnOnce(Payload, &Rules, &Source) -> Decision,
     outcome: &mut Outcome,
 ) -> Result<u8, u8> {
     if datagram.family == Family::V6 {
@@ -48,7 +55,7 @@ fn forward(
     let length = readable(packet, datagram)?;
     let payload = Payload::new(packet, datagram.payload(), length, state.zero);
     let source = Source { address: datagram.source, port: datagram.source_port };
-    let decision = decide(payload, &vip.rules, &source);
+    let decision = judge(payload, &vip.rules, &source);
     let reason = state.hide(decision.reason as u64) as u8;
     note(state, outcome, &decision);
     if !matches!(Verdict::of(reason), Verdict::Forward) {
