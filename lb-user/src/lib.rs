@@ -3,7 +3,12 @@
 //! The modules, in the order a change travels: `config` (and the control socket's requests) say what is wanted,
 //! `health` says what is up, `pool` makes one image of both with the slots that `table` deals out, `datapath`
 //! publishes that image to the kernel. `daemon` drives them; `cli` talks to `daemon` through `control`.
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod datapath;
 pub mod health;
+pub mod net;
+pub mod pool;
 pub mod table;

@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The binary `siplb`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lb_user::cli::main()
+}

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A setting that takes one word out of a closed set.
 pub trait Choice: Copy + 'static {
@@ -19,7 +19,7 @@ macro_rules! choices {
         $name:ident { $( $(#[$means:meta])* $word:literal => $variant:ident, )+ }
     )+) => {$(
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum $name { $( $(#[$means])* #[serde(rename = $word)] $variant, )+ }
 
         impl Choice for $name {

@@ -1,0 +1,175 @@
+//! `siplb backend`
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::{Columns, duration, or_dash, percent, print, print_json, print_json_lines};
+use crate::config;
+use crate::control::api::{AddBackend, Backend, Done, NewBackend, SetState, SetWeight};
+use crate::control::client::{Client, ClientError, escaped, with_query};
+use crate::pool::State;
+
+#[derive(Subcommand)]
+pub(super) enum Verb {
+    /// List all backends
+    List,
+    /// Add a backend, until it is removed
+    Add(Add),
+    /// Remove a backend, until it is added again
+    Remove(Named),
+    /// Send a backend no new users: another member of its group, or another group, takes them
+    Drain(Named),
+    /// Make a backend active again
+    Ready(Named),
+    /// Take a backend out at once
+    Maintenance(Named),
+    /// Set the weight of a backend's group
+    Weight(Weight),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Named {
+    /// Its name
+    name: String,
+    /// Its pool, where two pools have one of that name
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Weight {
+    #[command(flatten)]
+    named: Named,
+    /// The weight
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    weight: u32,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Add {
+    /// The pool that gets it
+    pool: String,
+    /// Its name, unique in the pool
+    #[arg(value_parser = name)]
+    name: String,
+    /// Its address, with a port if that is not 5060
+    #[arg(value_name = "ADDRESS[:PORT]", value_parser = socket)]
+    socket: SocketAddr,
+    /// Its group [default: one of its own, of its name]
+    #[arg(long, value_parser = name)]
+    group: Option<String>,
+    /// The lowest healthy one in the group serves
+    #[arg(long, default_value_t = 0)]
+    priority: u8,
+    /// Weight of a new group [default: 100]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    weight: Option<u32>,
+    /// A host name, with or without a port, by which it names itself; can be repeated
+    #[arg(long = "alias", value_name = "HOST[:PORT]", value_parser = alias)]
+    aliases: Vec<String>,
+}
+
+/// Lists backends, or changes one.
+pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
+    let done = match verb {
+        Verb::List => return list(context),
+        Verb::Add(add) => {
+            context.ask(|client| async move { client.post("/v1/backends", &body(add)).await })?
+        }
+        Verb::Remove(named) => context.ask(|client| async move { client.delete(&named.path("")).await })?,
+        Verb::Drain(named) => set_state(context, &named, State::Draining)?,
+        Verb::Ready(named) => set_state(context, &named, State::Active)?,
+        Verb::Maintenance(named) => set_state(context, &named, State::Maintenance)?,
+        Verb::Weight(Weight { named, weight }) => context
+            .ask(|client| async move { client.put(&named.path("/weight"), &SetWeight { weight }).await })?,
+    };
+    print_done(context, &done)
+}
+
+/// What was done: a sentence each.
+pub(super) fn print_done(context: &Context, done: &Done) -> Result<(), Failure> {
+    if context.json { print_json(done) } else { print(&done.done.join("\n")) }
+}
+
+fn list(context: &Context) -> Result<(), Failure> {
+    let backends: Vec<Backend> = context.ask(|client| async move { client.get("/v1/backends").await })?;
+    if context.json { print_json_lines(&backends) } else { print(&table(&backends)) }
+}
+
+/// Backends, a line each.
+pub(super) fn table(backends: &[Backend]) -> String {
+    let mut columns = Columns::new(&[
+        "POOL",
+        "BACKEND",
+        "ADDRESS",
+        "GROUP",
+        ">PRIORITY",
+        "STATE",
+        "HEALTH",
+        ">SINCE",
+        ">SHARE",
+        ">REQUESTS",
+        ">REPLIES",
+        "LAST CHECK",
+    ]);
+    for backend in backends {
+        columns.row(vec![
+            backend.pool.clone(),
+            backend.name.clone(),
+            SocketAddr::new(backend.address, backend.port).to_string(),
+            backend.group.clone(),
+            backend.priority.to_string(),
+            backend.state.to_string(),
+            backend.health.clone(),
+            duration(backend.since_s),
+            percent(backend.share),
+            backend.requests.packets.to_string(),
+            backend.replies.packets.to_string(),
+            or_dash(backend.last_check.as_ref()),
+        ]);
+    }
+    columns.to_string()
+}
+
+fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Failure> {
+    let put = |client: Client| async move {
+        let done: Result<Done, ClientError> = client.put(&named.path("/state"), &SetState { state }).await;
+        done
+    };
+    context.ask(put)
+}
+
+fn body(add: Add) -> AddBackend {
+    let Add { pool, name, socket, group, priority, weight, aliases } = add;
+    let (address, port) = (socket.ip(), socket.port());
+    AddBackend { pool, backend: NewBackend { name, address, port, group, priority, weight, aliases } }
+}
+
+impl Named {
+    /// The path of the backend, or of what is below it.
+    fn path(&self, below: &str) -> String {
+        with_query(&format!("/v1/backends/{}{below}", escaped(&self.name)), &[("pool", self.pool.as_deref())])
+    }
+}
+
+fn name(text: &str) -> Result<String, config::Fault> {
+    config::name(text)
+}
+
+fn alias(text: &str) -> Result<String, config::Fault> {
+    config::host_and_port(text)
+}
+
+/// `10.0.0.11`, `10.0.0.11:5061`, `2001:db8::11` or `[2001:db8::11]:5061`.
+fn socket(text: &str) -> Result<SocketAddr, config::Fault> {
+    const SIP_PORT: u16 = 5060;
+    let (address, port) = match text.parse::<SocketAddr>() {
+        Ok(socket) if socket.port() != 0 => (socket.ip().to_string(), socket.port()),
+        _ => (text.to_owned(), SIP_PORT),
+    };
+    let address: IpAddr = config::address(&address)?;
+    Ok(SocketAddr::new(address, port))
+}

@@ -1,0 +1,81 @@
+//! The command line: one file a verb. A verb reads its arguments, asks the daemon or a file, and prints; what it finds
+//! out is somebody else's business.
+//!
+//! Invariant: answers go to stdout and nothing else does, so that `--json` can be piped; complaints go to stderr, one
+//! sentence with its mend, and the exit code says which kind it is ([`failure`]).
+mod backend;
+mod check;
+mod completions;
+mod context;
+mod detach;
+mod digest;
+mod explain;
+mod failure;
+mod lookup;
+mod output;
+mod pcap;
+mod reload;
+mod run;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::Context;
+
+/// A stateless SIP load balancer in XDP: every request goes to the server that owns its user.
+#[derive(Parser)]
+#[command(name = "siplb", version, max_term_width = 100, after_help = failure::EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    context: Context,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the daemon, in the foreground
+    Run,
+    /// Tell everything that is wrong with a configuration file
+    Check,
+    /// Show VIPs, groups, backends and what was counted
+    Status,
+    /// List and change backends
+    #[command(subcommand)]
+    Backend(backend::Verb),
+    /// Say who owns a user
+    Lookup(lookup::Args),
+    /// Say what the program does with a packet, and why
+    Explain(explain::Args),
+    /// Have the daemon read its configuration file again
+    Reload,
+    /// Print one number for each lookup table, to compare nodes by
+    Digest,
+    /// Take the program off all interfaces and remove what is pinned
+    Detach,
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Runs the verb that the command line names.
+pub fn main() -> ExitCode {
+    let Cli { context, verb } = Cli::parse();
+    let done = match verb {
+        Verb::Run => run::run(&context),
+        Verb::Check => check::run(&context),
+        Verb::Status => status::run(&context),
+        Verb::Backend(verb) => backend::run(&context, verb),
+        Verb::Lookup(args) => lookup::run(&context, &args),
+        Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Reload => reload::run(&context),
+        Verb::Digest => digest::run(&context),
+        Verb::Detach => detach::run(&context),
+        Verb::Completions(args) => completions::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,99 @@
+//! `siplb status`
+
+use lb_common::reason::Reason;
+
+use super::backend;
+use super::context::Context;
+use super::failure::Failure;
+use super::output::{Columns, duration, or_dash, percent, print, print_json};
+use crate::control::api::{Pool, Reasons, Status, Vip};
+
+/// Shows everything that the daemon knows.
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let status: Status = context.ask(|client| async move { client.get("/v1/status").await })?;
+    if context.json {
+        return print_json(&status);
+    }
+    let backends = status.pools.iter().flat_map(|pool| &pool.backends).cloned().collect::<Vec<_>>();
+    let parts = [
+        head(&status),
+        vips(&status.vips),
+        groups(&status.pools),
+        backend::table(&backends),
+        reasons(&status.reasons),
+    ];
+    print(&parts.join("\n\n"))
+}
+
+fn head(status: &Status) -> String {
+    let interfaces =
+        status.interfaces.iter().map(|interface| format!("{} ({})", interface.name, interface.mode));
+    let panic = status
+        .pools
+        .iter()
+        .filter(|pool| pool.panic)
+        .map(|pool| format!("\nNo backend of pool {} is up: sending to all anyway.", pool.name));
+    format!(
+        "siplb {}, up {}, generation {}, hash key {}, on {}{}",
+        status.version,
+        duration(status.uptime_s),
+        status.generation,
+        status.fingerprint,
+        interfaces.collect::<Vec<_>>().join(", "),
+        panic.collect::<String>()
+    )
+}
+
+fn vips(vips: &[Vip]) -> String {
+    let mut columns = Columns::new(&["VIP", "POOL", ">PACKETS", ">BYTES"]);
+    for vip in vips {
+        let socket = std::net::SocketAddr::new(vip.address, vip.port);
+        let name = format!("{socket}/{}", vip.transport);
+        columns.row(vec![
+            name,
+            vip.pool.clone(),
+            vip.traffic.packets.to_string(),
+            vip.traffic.bytes.to_string(),
+        ]);
+    }
+    columns.to_string()
+}
+
+fn groups(pools: &[Pool]) -> String {
+    let mut columns = Columns::new(&["POOL", "GROUP", ">WEIGHT", ">SLOTS", ">SHARE", "STATE", "SERVED BY"]);
+    for (pool, group) in pools.iter().flat_map(|pool| pool.groups.iter().map(move |group| (pool, group))) {
+        columns.row(vec![
+            pool.name.clone(),
+            group.name.clone(),
+            group.weight.to_string(),
+            group.slots.to_string(),
+            percent(group.share),
+            if group.up { "up" } else { "down" }.to_owned(),
+            or_dash(group.active.as_ref()),
+        ]);
+    }
+    columns.to_string()
+}
+
+/// In the order of their numbers: pass, forward, drop.
+fn reasons(reasons: &Reasons) -> String {
+    let mut columns = Columns::new(&["VERDICT", "REASON", ">PACKETS", ">BYTES"]);
+    let known = Reason::ALL.iter().filter_map(|reason| {
+        let traffic = reasons.get(reason.name())?;
+        Some((reason.verdict().name(), reason.name(), traffic))
+    });
+    let is_known = |name: &str| Reason::ALL.iter().any(|reason| reason.name() == name);
+    let others = reasons
+        .iter()
+        .filter(|(name, _)| !is_known(name))
+        .map(|(name, traffic)| ("-", name.as_str(), traffic));
+    for (verdict, reason, traffic) in known.chain(others) {
+        columns.row(vec![
+            verdict.into(),
+            reason.into(),
+            traffic.packets.to_string(),
+            traffic.bytes.to_string(),
+        ]);
+    }
+    columns.to_string()
+}

@@ -1,0 +1,281 @@
+//! What is asked and answered over the control socket, and printed by `--json`. Names and types here are an interface:
+//! they may grow, and don't change.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use lb_common::layout;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{KeyRule, Transport, XdpMode};
+use crate::pool::State;
+
+pub use crate::pool::NewBackend;
+pub use crate::pool::lookup::Owner;
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of whole frames.
+    pub bytes: u64,
+}
+
+impl From<layout::Counter> for Traffic {
+    fn from(layout::Counter { packets, bytes }: layout::Counter) -> Self {
+        Self { packets, bytes }
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What was counted, by the name of its reason.
+pub type Reasons = BTreeMap<String, Traffic>;
+
+/// Answer to `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Number of the live state.
+    pub generation: u32,
+    /// Seconds since the daemon started.
+    pub uptime_s: u64,
+    /// Fingerprint of the hash key, in hexadecimal digits: the same on every node.
+    pub fingerprint: String,
+    /// Interfaces that carry the program.
+    pub interfaces: Vec<Interface>,
+    /// In the order of the configuration.
+    pub vips: Vec<Vip>,
+    /// In the order of the configuration.
+    pub pools: Vec<Pool>,
+    /// Sums over all VIPs, and what belongs to none.
+    pub reasons: Reasons,
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Where the program runs.
+    pub mode: XdpMode,
+}
+
+/// A VIP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vip {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// What carries SIP to it.
+    pub transport: Transport,
+    /// Name of the pool behind it.
+    pub pool: String,
+    /// Everything counted for it, whatever became of it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// By reason.
+    pub reasons: Reasons,
+}
+
+/// A pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// What decides where no rule of its own does.
+    pub key: KeyRule,
+    /// Is none of its backends up, and everything sent anyway?
+    pub panic: bool,
+    /// In the order of the configuration.
+    pub groups: Vec<Group>,
+    /// In the order of the configuration.
+    pub backends: Vec<Backend>,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its weight.
+    pub weight: u32,
+    /// Slots that it has now.
+    pub slots: u32,
+    /// The same as a part of all slots, 0 to 1.
+    pub share: f64,
+    /// The backend that serves it.
+    pub active: Option<String>,
+    /// Does it serve its own users?
+    pub up: bool,
+}
+
+/// A backend. Also one line of `siplb --json backend list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backend {
+    /// Its pool.
+    pub pool: String,
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its SIP port.
+    pub port: u16,
+    /// The lowest healthy one in the group serves.
+    pub priority: u8,
+    /// Weight of its group.
+    pub weight: u32,
+    /// What is wanted of it.
+    pub state: State,
+    /// What the checks say: `up` or `down`.
+    pub health: String,
+    /// For how many seconds they have said so.
+    pub since_s: u64,
+    /// How the last check ended; absent before the first.
+    pub last_check: Option<String>,
+    /// Round trip of the last check that was answered.
+    pub round_trip_ms: Option<f64>,
+    /// Slots that it serves now; 0 for one that is not its group's active one.
+    pub slots: u32,
+    /// The same as a part of all slots, 0 to 1.
+    pub share: f64,
+    /// Counted towards it.
+    pub requests: Traffic,
+    /// Counted from it, left as the VIP.
+    pub replies: Traffic,
+}
+
+/// Body of `PUT /v1/backends/NAME/state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetState {
+    /// What is wanted.
+    pub state: State,
+}
+
+/// Body of `PUT /v1/backends/NAME/weight`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetWeight {
+    /// 1 to 10,000.
+    pub weight: u32,
+}
+
+/// Body of `POST /v1/backends`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddBackend {
+    /// The pool that gets it.
+    pub pool: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub backend: NewBackend,
+}
+
+/// Query of requests about a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InPool {
+    /// Its pool, where the name alone is not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+}
+
+/// Query of `GET /v1/lookup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The URI of the user.
+    pub uri: String,
+    /// The pool, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The VIP, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vip: Option<String>,
+}
+
+/// Answer to a change: what was done. It is live when the answer comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// A sentence for each thing.
+    pub done: Vec<String>,
+    /// Number of the state that has it.
+    pub generation: u32,
+}
+
+/// One lookup table. Answer to `GET /v1/digest` is a list of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The pool.
+    pub pool: String,
+    /// 16 hexadecimal digits: equal on two nodes exactly if their tables are.
+    pub digest: String,
+    /// Fingerprint of the hash key; nodes with different ones send users to different places whatever the tables.
+    pub fingerprint: String,
+}
+
+/// Body of `POST /v1/explain`: bytes as hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packets {
+    /// Ethernet frames.
+    Frames(Vec<Hex>),
+    /// SIP messages, each to be addressed to the first VIP.
+    Messages(Vec<Hex>),
+}
+
+/// Bytes that travel as hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hex(pub Vec<u8>);
+
+impl From<Hex> for String {
+    fn from(Hex(bytes): Hex) -> Self {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl TryFrom<String> for Hex {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let byte = |pair: &[u8]| {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            let [high, low] = pair else { return None };
+            Some((digit(*high)? << 4 | digit(*low)?) as u8)
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+        bytes.map(Self).ok_or_else(|| "not a row of hexadecimal bytes".to_owned())
+    }
+}
+
+/// What became of one packet. One line of `siplb --json explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Its place among those that were asked about, from 0.
+    pub index: usize,
+    /// `forward`, `drop` or `pass`.
+    pub verdict: String,
+    /// The XDP return code, which depends on routes and neighbours too.
+    pub xdp: String,
+    /// Why.
+    pub reason: String,
+    /// The method; none for a response and for what isn't SIP.
+    pub method: Option<String>,
+    /// Where the key came from.
+    pub key_source: String,
+    /// The key: percent-encoded where it is not printable ASCII.
+    pub key: Option<String>,
+    /// The key's slot.
+    pub slot: Option<u32>,
+    /// The group that has the slot.
+    pub group: Option<String>,
+    /// The backend it goes to, or comes from.
+    pub backend: Option<String>,
+}

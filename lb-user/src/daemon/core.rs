@@ -1,0 +1,283 @@
+//! The daemon's one owner of state: what is wanted, what is up, what is live.
+//!
+//! [`super::run`] brings it events, [`crate::control::server`] brings it requests; both one at a time. Each ends in
+//! [`Core::settle`], which plans and publishes, or in a refusal that has changed nothing.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::live::Live;
+use super::store::Store;
+use crate::config::{self, Config, Limits, Node};
+use crate::control::Error;
+use crate::control::api::{Done, Interface};
+use crate::control::error::Kind;
+use crate::health::{Event, Health, Prober, Target};
+use crate::net::{Network, Watcher};
+use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
+
+/// What a daemon is started with.
+pub(super) struct Start<D> {
+    /// The configuration file, to be read again on reload.
+    pub(super) file: PathBuf,
+    /// What it said.
+    pub(super) config: Config,
+    /// What the hash key is known by.
+    pub(super) fingerprint: u32,
+    /// The seed of all hashes.
+    pub(super) seed: u64,
+    /// The locked state folder.
+    pub(super) store: Store,
+    /// What packets meet.
+    pub(super) datapath: D,
+    /// What is known of the network so far.
+    pub(super) network: Network,
+}
+
+/// The daemon's state.
+pub struct Core<D> {
+    pub(super) file: PathBuf,
+    pub(super) fingerprint: u32,
+    pub(super) started: Instant,
+    /// What the file said.
+    config: Config,
+    changes: Changes,
+    /// Both together.
+    pub(super) desired: Desired,
+    /// Backends that checks found down, by path.
+    down: BTreeSet<String>,
+    network: Network,
+    pub(super) planner: Planner,
+    /// What is live, or was to be when publishing failed.
+    pub(super) plan: Plan,
+    pub(super) datapath: D,
+    store: Store,
+    pub(super) prober: Prober,
+    watcher: Option<Watcher>,
+    pub(super) interfaces: Vec<Interface>,
+    /// Did the last attempt to publish fail?
+    is_behind: bool,
+}
+
+impl<D: Live> Core<D> {
+    /// Makes the first plan and starts to check. Must be called within a tokio runtime; events of health are to come
+    /// back by [`Core::health`].
+    ///
+    /// # Errors
+    /// When what was stored can't be used, or the datapath can't be written.
+    pub(super) fn start(start: Start<D>, events: UnboundedSender<Event>) -> Result<Self> {
+        let Start { file, config, fingerprint, seed, store, datapath, network } = start;
+        let mut changes = store.changes()?;
+        let (desired, notes) = Desired::new(&config, &mut changes);
+        notes.iter().for_each(|note| log::warn!("{note}"));
+        let planner = Planner::new(seed, store.ids()?);
+        let prober = Prober::spawn(targets(&desired), events);
+        let mut core = Self {
+            file,
+            fingerprint,
+            started: Instant::now(),
+            config,
+            changes,
+            desired,
+            down: BTreeSet::new(),
+            network,
+            planner,
+            plan: Plan::default(),
+            datapath,
+            store,
+            prober,
+            watcher: None,
+            interfaces: Vec::new(),
+            is_behind: false,
+        };
+        core.store.store_changes(&core.changes)?;
+        core.publish()?;
+        Ok(core)
+    }
+
+    /// Says which interfaces carry the program, and who watches the network around them from now on.
+    pub(super) fn attached(&mut self, interfaces: Vec<Interface>, watcher: Watcher) {
+        self.interfaces = interfaces;
+        self.watcher = Some(watcher);
+        self.follow();
+    }
+
+    /// The addresses of all backends.
+    pub(super) fn addresses(desired: &Desired) -> Vec<std::net::IpAddr> {
+        let addresses: BTreeSet<_> = desired.backends().map(|(_, backend)| backend.address).collect();
+        addresses.into_iter().collect()
+    }
+
+    /// Takes changes of health that came together.
+    pub(super) fn health(&mut self, events: Vec<Event>) {
+        for event in events.into_iter().filter(|event| self.prober.is_current(event)) {
+            match event.change.to {
+                Health::Down => self.down.insert(event.backend),
+                Health::Up => self.down.remove(&event.backend),
+            };
+        }
+        self.settle();
+    }
+
+    /// Takes what is known of the network now.
+    pub(super) fn network(&mut self, network: Network) {
+        self.network = network;
+        self.settle();
+    }
+
+    /// Tries again to publish what could not be published.
+    pub(super) fn retry(&mut self) {
+        if self.is_behind {
+            self.settle();
+        }
+    }
+
+    /// Plans and publishes; a failure is logged, and tried again.
+    fn settle(&mut self) {
+        if let Err(error) = self.publish() {
+            log::error!("what is live is not up to date, will try again: {error:#}");
+        }
+    }
+
+    /// Plans by what is known now, and publishes.
+    fn publish(&mut self) -> Result<u32> {
+        let plan = self.planner.plan(&self.desired, &self.down, &self.network);
+        self.is_behind = true;
+        if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
+            self.store.store_ids(self.planner.ids())?;
+        }
+        for id in &plan.new_vips {
+            self.datapath.reset_vip(*id)?;
+        }
+        for id in &plan.new_backends {
+            self.datapath.reset_backend(*id)?;
+        }
+        let before = self.datapath.generation();
+        let generation = self.datapath.publish(&plan.image)?;
+        self.is_behind = false;
+        plan.differences(&self.plan).iter().for_each(|difference| log::info!("{difference}"));
+        if generation != before {
+            log::debug!("generation {generation} is live");
+        }
+        self.plan = plan;
+        Ok(generation)
+    }
+
+    /// Applies a change that the operator asked for: it is stored and live when this returns.
+    ///
+    /// # Errors
+    /// When it is refused, or can't be stored or published; nothing has changed then.
+    pub fn change(&mut self, change: &Change) -> Result<Done, Error> {
+        let (changes, done) = self.changes.with(&self.config, change)?;
+        self.apply(self.config.clone(), changes)?;
+        log::info!("asked for: {done}");
+        Ok(Done { done: vec![done], generation: self.datapath.generation() })
+    }
+
+    /// Reads the configuration file again and applies what changed in it.
+    ///
+    /// # Errors
+    /// When the file is wrong or changes what only a restart can; nothing has changed then.
+    pub fn reload(&mut self) -> Result<Done, Error> {
+        let config = config::load(&self.file).map_err(|error| {
+            Error::new(
+                Kind::Bad,
+                error.to_string(),
+                "mend the file and reload again; until then nothing changes",
+            )
+        })?;
+        let fixed = only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        if !fixed.is_empty() {
+            let what = format!("{} can't change while the daemon runs", fixed.join(", "));
+            return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));
+        }
+        config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
+        let before = self.desired.clone();
+        let notes = self.apply(config, self.changes.clone())?;
+        let mut done = self.desired.differences(&before);
+        done.extend(notes);
+        if done.is_empty() {
+            done.push("nothing is changed".to_owned());
+        }
+        done.iter().for_each(|sentence| log::info!("reload: {sentence}"));
+        Ok(Done { done, generation: self.datapath.generation() })
+    }
+
+    /// Takes another configuration and other changes, or neither. Returns what was dropped of the changes.
+    fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
+        let (desired, notes) = Desired::new(&config, &mut changes);
+        let is_new = changes != self.changes;
+        if is_new {
+            self.store.store_changes(&changes).map_err(|error| Error::failed(format!("{error:#}")))?;
+        }
+        let before = std::mem::replace(&mut self.desired, desired);
+        let down = self.down.clone();
+        self.forget_the_moved(&before);
+        if let Err(error) = self.publish() {
+            self.desired = before;
+            self.down = down;
+            if is_new && let Err(error) = self.store.store_changes(&self.changes) {
+                log::error!("a change that was refused is stored all the same: {error:#}");
+            }
+            return Err(Error::failed(format!("{error:#}")));
+        }
+        self.config = config;
+        self.changes = changes;
+        self.follow();
+        Ok(notes)
+    }
+
+    /// What was found out about a backend that is gone, or elsewhere now, doesn't hold any more.
+    fn forget_the_moved(&mut self, before: &Desired) {
+        let sockets = |desired: &Desired| -> BTreeSet<(String, std::net::SocketAddr)> {
+            desired
+                .backends()
+                .map(|(pool, backend)| (path(&pool.name, &backend.name), backend.socket()))
+                .collect()
+        };
+        let (old, new) = (sockets(before), sockets(&self.desired));
+        self.down.retain(|path| old.iter().any(|known| known.0 == *path && new.contains(known)));
+    }
+
+    /// Checks and watches what is wanted now.
+    fn follow(&mut self) {
+        self.prober.update(targets(&self.desired));
+        if let Some(watcher) = &self.watcher {
+            watcher.set_backends(Self::addresses(&self.desired));
+        }
+    }
+
+    /// Is the backend up, by what was made of the checks?
+    pub(super) fn is_up(&self, path: &str) -> bool {
+        !self.down.contains(path)
+    }
+}
+
+/// What is to be checked: every backend, whatever its state.
+fn targets(desired: &Desired) -> Vec<Target> {
+    let target = |(pool, backend): (&config::Pool, &config::Backend)| Target {
+        id: path(&pool.name, &backend.name),
+        address: backend.socket(),
+        settings: backend.health.clone(),
+        start: Health::Up,
+    };
+    desired.backends().map(target).collect()
+}
+
+/// The keys whose change takes a restart, of those that differ.
+fn only_by_restart(before: (&Node, &Limits), after: (&Node, &Limits)) -> Vec<&'static str> {
+    let differs = [
+        ("node.interfaces", before.0.interfaces != after.0.interfaces),
+        ("node.xdp-mode", before.0.xdp_mode != after.0.xdp_mode),
+        ("node.hash-key", before.0.hash_key != after.0.hash_key),
+        ("node.socket", before.0.socket != after.0.socket),
+        ("node.state-dir", before.0.state_dir != after.0.state_dir),
+        ("node.pin-dir", before.0.pin_dir != after.0.pin_dir),
+        ("limits", before.1 != after.1),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}

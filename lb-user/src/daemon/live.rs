@@ -1,0 +1,100 @@
+//! What the daemon needs of a datapath: the live one, or one in memory that takes note, for tests of the daemon's logic.
+
+use anyhow::Result;
+
+use crate::datapath::image::Image;
+use crate::datapath::{Counters, Datapath};
+
+/// A datapath that is live.
+pub trait Live: Send + 'static {
+    /// Makes an image live, and returns its generation.
+    ///
+    /// # Errors
+    /// When it can't; what was live is live still.
+    fn publish(&mut self, image: &Image) -> Result<u32>;
+
+    /// Number of what is live; 0 before the first.
+    fn generation(&self) -> u32;
+
+    /// All that was counted.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn counters(&self) -> Result<Counters>;
+
+    /// Clears the counters of a backend's id, which goes to another backend.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    fn reset_backend(&mut self, id: u32) -> Result<()>;
+
+    /// Clears the counters of a VIP's number, which goes to another VIP.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    fn reset_vip(&mut self, number: u32) -> Result<()>;
+}
+
+impl Live for Datapath {
+    fn publish(&mut self, image: &Image) -> Result<u32> {
+        Ok(self.publish(image)?)
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation()
+    }
+
+    fn counters(&self) -> Result<Counters> {
+        Ok(self.counters()?)
+    }
+
+    fn reset_backend(&mut self, id: u32) -> Result<()> {
+        Ok(self.reset_backend(id)?)
+    }
+
+    fn reset_vip(&mut self, number: u32) -> Result<()> {
+        Ok(self.reset_vip(number)?)
+    }
+}
+
+/// A datapath in memory: it forwards nothing, and remembers what it was told.
+#[derive(Debug, Default)]
+pub struct InMemory {
+    /// What is live.
+    pub image: Image,
+    /// Its number.
+    pub generation: u32,
+    /// What was counted.
+    pub counters: Counters,
+    /// Does it refuse to publish?
+    pub is_broken: bool,
+}
+
+impl Live for InMemory {
+    fn publish(&mut self, image: &Image) -> Result<u32> {
+        anyhow::ensure!(!self.is_broken, "the datapath is broken");
+        if self.generation == 0 || self.image != *image {
+            self.image = image.clone();
+            self.generation += 1;
+        }
+        Ok(self.generation)
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn counters(&self) -> Result<Counters> {
+        Ok(self.counters.clone())
+    }
+
+    fn reset_backend(&mut self, id: u32) -> Result<()> {
+        self.counters.backends.remove(&id);
+        Ok(())
+    }
+
+    fn reset_vip(&mut self, number: u32) -> Result<()> {
+        self.counters.vips.remove(&number);
+        Ok(())
+    }
+}

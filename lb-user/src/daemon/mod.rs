@@ -1,0 +1,24 @@
+//! The daemon: keeps the datapath in the state that follows from the configuration, the operator's changes and the
+//! checks, and answers on the control socket. Called by `siplb run`.
+//!
+//! One task owns everything ([`Core`]) and takes one event at a time: a change of health, of the network, a request, a
+//! signal. Whatever happens, it makes a plan of what is known then and publishes it if it differs from what is live.
+//!
+//! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
+//! last. Another daemon adopts it; `siplb detach` takes it off.
+mod core;
+pub mod explain;
+mod live;
+mod run;
+mod setup;
+mod store;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use core::Core;
+pub use live::{InMemory, Live};
+pub(crate) use run::block_on;
+pub use run::run;
+pub(crate) use setup::{local_addresses, sizes};
+pub(crate) use view::digests;

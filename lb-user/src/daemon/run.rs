@@ -1,0 +1,146 @@
+//! `siplb run`: from a configuration file to a daemon that serves, and its one loop.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::core::{Core, Start};
+use super::setup;
+use super::store::Store;
+use crate::config::{Config, XdpMode};
+use crate::control::api::Interface;
+use crate::control::server::{self, Job};
+use crate::datapath::{Attached, Datapath, Mode};
+use crate::health::Event;
+use crate::net::{Network, Watcher, sysctl};
+
+/// How long to wait before publishing is tried again after it failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs the daemon with the configuration that was read from `file`, until it is asked to end.
+///
+/// # Errors
+/// A sentence that says what stands in the way of starting, and how to mend it.
+pub async fn run(file: &Path, config: Config) -> Result<()> {
+    config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
+    let key = config.node.hash_key.load()?;
+    if let Some(warning) = &key.warning {
+        log::warn!("{warning}");
+    }
+    let store = Store::open(&config.node.state_dir)?;
+    let listener = setup::bind(&config.node.socket)?;
+    let sizes = setup::sizes(&config, key.fingerprint);
+    let (datapath, found) = Datapath::open(&config.node.pin_dir, &sizes)?;
+    log::info!("the datapath below {} is {found}", config.node.pin_dir.display());
+    for warning in sysctl::warnings(Path::new("/proc"), &config.node.interfaces) {
+        log::warn!("{warning}");
+    }
+
+    let (health_events, health) = mpsc::unbounded_channel();
+    let (network_events, network) = mpsc::unbounded_channel();
+    let (jobs, requests) = mpsc::unbounded_channel();
+    let node = config.node.clone();
+    let explain = server::LiveExplain { pin_dir: node.pin_dir.clone(), sizes };
+    let start = Start {
+        file: file.to_owned(),
+        config,
+        fingerprint: key.fingerprint,
+        seed: key.seed,
+        store,
+        datapath,
+        network: Network { local: setup::local_addresses(), next_hops: BTreeMap::new() },
+    };
+    let mut core = Core::start(start, health_events)?;
+    let interfaces = attach(&mut core.datapath, &node.interfaces, node.xdp_mode)?;
+    let watcher = Watcher::spawn(node.interfaces.clone(), Vec::new(), network_events);
+    core.attached(interfaces, watcher);
+    let server = tokio::spawn(server::serve(listener, jobs, explain));
+    log::info!("siplb {} serves on {}", env!("CARGO_PKG_VERSION"), node.socket.display());
+
+    let ended = serve(core, Inputs { health, network, requests }).await;
+    server.abort();
+    if let Err(error) = std::fs::remove_file(&node.socket) {
+        log::warn!("{} can't be removed: {error}", node.socket.display());
+    }
+    ended
+}
+
+/// Attaches to all interfaces. What was attached before one that can't be had stays: it forwards by what is published.
+fn attach(datapath: &mut Datapath, interfaces: &[String], mode: XdpMode) -> Result<Vec<Interface>> {
+    let wanted = match mode {
+        XdpMode::Native => Mode::Native,
+        XdpMode::Generic => Mode::Generic,
+    };
+    let attach = |name: &String| {
+        match datapath.attach(name, wanted)? {
+            Attached::Found => log::info!("{name} carries the program already, in {mode} mode"),
+            Attached::Now => log::info!("{name} carries the program now, in {mode} mode"),
+        }
+        Ok(Interface { name: name.clone(), mode })
+    };
+    interfaces.iter().map(attach).collect()
+}
+
+/// Where events come from.
+struct Inputs {
+    health: UnboundedReceiver<Event>,
+    network: UnboundedReceiver<Network>,
+    requests: UnboundedReceiver<Job<Datapath>>,
+}
+
+/// One event at a time, until a signal says to end.
+async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
+    let listen = |kind: SignalKind| signal(kind).context("signals can't be listened to");
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut reload = listen(SignalKind::hangup())?;
+    let mut retry = interval(RETRY);
+    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => return end("SIGTERM"),
+            _ = interrupt.recv() => return end("SIGINT"),
+            Some(first) = inputs.health.recv() => core.health(with_waiting(first, &mut inputs.health)),
+            Some(job) = inputs.requests.recv() => job(&mut core),
+            Some(first) = inputs.network.recv() => {
+                // Only the last one is true still.
+                core.network(with_waiting(first, &mut inputs.network).pop().expect("it has the first"));
+            }
+            Some(()) = reload.recv() => {
+                log::info!("SIGHUP: reading the configuration again");
+                if let Err(error) = core.reload() {
+                    log::error!("the configuration stays as it is: {error}");
+                }
+            }
+            _ = retry.tick() => core.retry(),
+        }
+    }
+}
+
+/// An event and those that came while it waited, so that they are one publication.
+fn with_waiting<T>(first: T, more: &mut UnboundedReceiver<T>) -> Vec<T> {
+    let mut events = vec![first];
+    while let Ok(event) = more.try_recv() {
+        events.push(event);
+    }
+    events
+}
+
+fn end(signal: &str) -> Result<()> {
+    log::info!("{signal}: ending. Packets are forwarded on as they are now; `siplb detach` stops that");
+    Ok(())
+}
+
+/// Runs a future to its end on a runtime of its own.
+///
+/// # Errors
+/// When the runtime can't be made, or as the future.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Runtime::new().context("no asynchronous runtime")?.block_on(future)
+}

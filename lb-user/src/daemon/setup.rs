@@ -1,0 +1,77 @@
+//! What a daemon meets when it starts: the socket's place, the sizes of the maps, the node's addresses.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::stat::{Mode, umask};
+use tokio::net::UnixListener;
+
+use crate::config::Config;
+use crate::datapath::Sizes;
+
+/// Permissions of the control socket: for its owner and group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Binds the control socket. A socket that nobody listens on is replaced.
+///
+/// # Errors
+/// When another daemon listens there, or the place can't be written.
+pub(super) fn bind(path: &Path) -> Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        bail!(
+            "another siplb listens on {} already: stop it first, or give this one a socket of its own",
+            path.display()
+        );
+    }
+    let mend =
+        || format!("the control socket {} can't be made; run as root, or mend node.socket", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(mend)?;
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(mend)?,
+        _ => {}
+    }
+    // So that it is never open to all, not even between its making and the change of its permissions.
+    let before = umask(Mode::from_bits_truncate(0o777 & !SOCKET_MODE));
+    let listener = UnixListener::bind(path);
+    umask(before);
+    let listener = listener.with_context(mend)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).with_context(mend)?;
+    Ok(listener)
+}
+
+/// The sizes of the kernel's maps.
+pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
+    let limits = &config.limits;
+    Sizes {
+        vips: limits.vips,
+        pools: limits.pools,
+        groups: limits.groups,
+        backends: limits.backends,
+        fingerprint,
+    }
+}
+
+/// The addresses of this node; answers to its checks are addressed to them.
+pub(crate) fn local_addresses() -> BTreeSet<IpAddr> {
+    let addresses = match getifaddrs() {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            log::warn!("the node's addresses can't be read: {error}");
+            return BTreeSet::new();
+        }
+    };
+    let ip = |address: nix::sys::socket::SockaddrStorage| {
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
+    };
+    addresses.filter_map(|interface| interface.address.and_then(ip)).collect()
+}

@@ -1,0 +1,141 @@
+//! Who serves: the active backend of each group, and which groups keep their slots and take others'.
+//!
+//! Called by the planner for one pool at a time. Pure, and blind to history.
+//!
+//! In a group, an active member goes before a draining one, then the lowest priority, then the first by name. Among the
+//! groups of a pool there are three cases, the first that applies:
+//!
+//! 1. Some group has a member that is active and up. Such groups keep their slots and take those of the others.
+//! 2. All that is up is draining: then the draining serve, rather than nobody.
+//! 3. Nothing is up: panic. The slots lie as with all groups up and everything is sent anyway, since checks that fail
+//!    everywhere more often mean that this node is cut off than that every server died at once.
+//!
+//! With `on-group-down = "drop"` a group that is down keeps its slots and serves nobody, and there is no panic: the
+//! operator asked for messages to be dropped. What is in maintenance serves in no case.
+
+use super::State;
+use crate::config::OnGroupDown;
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The lowest serves.
+    pub priority: u8,
+    /// What the operator wants.
+    pub state: State,
+    /// What the checks say.
+    pub is_up: bool,
+}
+
+impl Member<'_> {
+    fn can_serve(&self) -> bool {
+        self.is_up && self.state != State::Maintenance
+    }
+}
+
+/// What becomes of one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat<'a> {
+    /// Who serves; nobody where the group is down.
+    pub active: Option<&'a str>,
+    /// Do its slots stay with it?
+    pub keeps: bool,
+    /// Can it take slots that others don't keep?
+    pub takes: bool,
+}
+
+/// What becomes of the groups of one pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election<'a> {
+    /// One for each group, in the order in which they were given.
+    pub seats: Vec<Seat<'a>>,
+    /// Is nothing up, and everything sent anyway?
+    pub is_panic: bool,
+}
+
+/// Decides for the groups of one pool.
+pub fn elect<'a>(groups: &[Vec<Member<'a>>], rule: OnGroupDown) -> Election<'a> {
+    let any = |able: &dyn Fn(&Member<'a>) -> bool| groups.iter().flatten().any(able);
+    let is_active = |member: &Member<'a>| member.can_serve() && member.state == State::Active;
+    let is_panic = rule == OnGroupDown::Remap
+        && !any(&|member| member.can_serve())
+        && any(&|member| member.state != State::Maintenance);
+    let takes: &dyn Fn(&Member<'a>) -> bool = if any(&is_active) {
+        &is_active
+    } else if is_panic {
+        &|member| member.state != State::Maintenance
+    } else {
+        &|member| member.can_serve()
+    };
+    let seat = |group: &Vec<Member<'a>>| {
+        let able = group.iter().filter(|member| if is_panic { takes(member) } else { member.can_serve() });
+        let active = able.min_by_key(|member| (member.state, member.priority, member.name));
+        let takes = group.iter().any(takes);
+        let is_left_to_drop = rule == OnGroupDown::Drop && active.is_none();
+        Seat { active: active.map(|member| member.name), keeps: takes || is_left_to_drop, takes }
+    };
+    Election { seats: groups.iter().map(seat).collect(), is_panic }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use OnGroupDown::{Drop, Remap};
+    use State::{Active, Draining, Maintenance};
+
+    fn member(name: &str, priority: u8, state: State, is_up: bool) -> Member<'_> {
+        Member { name, priority, state, is_up }
+    }
+
+    /// `a1*` serves and its group keeps its slots, `-` is nobody; without `*` the group's slots go elsewhere.
+    fn shown(groups: &[Vec<Member<'_>>], rule: OnGroupDown) -> String {
+        let election = elect(groups, rule);
+        let seats = election.seats.iter().map(|seat| {
+            assert!(seat.keeps || !seat.takes);
+            format!("{}{}", seat.active.unwrap_or("-"), if seat.keeps { "*" } else { "" })
+        });
+        let seats = seats.collect::<Vec<_>>().join(" ");
+        if election.is_panic { format!("panic {seats}") } else { seats }
+    }
+
+    #[test]
+    fn in_a_group_active_goes_before_draining_and_then_priority() {
+        for (members, expected) in [
+            ([(0, Active, true), (1, Active, true)], "a0* b*"),
+            ([(1, Active, true), (0, Active, true)], "a1* b*"),
+            ([(0, Active, true), (0, Active, true)], "a0* b*"),
+            ([(0, Active, false), (1, Active, true)], "a1* b*"),
+            ([(0, Maintenance, true), (1, Active, true)], "a1* b*"),
+            ([(0, Draining, true), (1, Active, true)], "a1* b*"),
+            ([(0, Draining, true), (1, Active, false)], "a0 b*"),
+            ([(0, Draining, true), (1, Draining, true)], "a0 b*"),
+            ([(0, Active, false), (1, Maintenance, true)], "- b*"),
+        ] {
+            let [first, second] = members;
+            let group =
+                vec![member("a0", first.0, first.1, first.2), member("a1", second.0, second.1, second.2)];
+            assert_eq!(shown(&[group, vec![member("b", 0, Active, true)]], Remap), expected, "{members:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_serves_as_long_as_anything_may() {
+        for (a, b, remap, drop) in [
+            ((Active, true), (Active, false), "a* -", "a* -*"),
+            ((Draining, true), (Active, true), "a b*", "a b*"),
+            ((Draining, true), (Active, false), "a* -", "a* -*"),
+            ((Draining, true), (Draining, true), "a* b*", "a* b*"),
+            ((Active, false), (Active, false), "panic a* b*", "-* -*"),
+            ((Active, false), (Draining, false), "panic a* b*", "-* -*"),
+            ((Active, false), (Maintenance, true), "panic a* -", "-* -*"),
+            ((Maintenance, true), (Maintenance, true), "- -", "-* -*"),
+            ((Maintenance, true), (Active, true), "- b*", "-* b*"),
+        ] {
+            let groups = [vec![member("a", 0, a.0, a.1)], vec![member("b", 0, b.0, b.1)]];
+            assert_eq!(shown(&groups, Remap), remap, "{a:?} {b:?}");
+            assert_eq!(shown(&groups, Drop), drop, "{a:?} {b:?}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What is wanted, brought together with what is up: one image of the datapath.
+//!
+//! In the order in which a change travels: [`changes`] holds what the operator changed at run time, [`desired`] lays it
+//! over the configuration file, [`election`] says which member of each group serves and which groups keep their slots,
+//! [`Planner`] makes a [`Plan`] of it with the numbers that [`ids`] gives out, and [`lookup`] and [`digest`] answer
+//! questions about a plan. Called by the daemon on every change, and by the verbs that work from a file alone.
+//!
+//! Invariant: a plan follows from configuration, changes, health, network and ids alone. Neither the order in which
+//! they came about nor any earlier plan matters, so that every node that knows the same decides the same.
+pub mod changes;
+pub mod desired;
+pub mod digest;
+pub mod election;
+pub mod ids;
+pub mod lookup;
+mod plan;
+mod planner;
+#[cfg(test)]
+mod tests;
+
+pub use changes::{Change, Changes, NewBackend, Refusal, State};
+pub use desired::Desired;
+pub use ids::Ids;
+pub use plan::{GroupPlan, Plan, PoolPlan};
+pub use planner::Planner;
+
+/// The name of a pool's member, backend or group, that is unique in the configuration: names hold no slash.
+pub fn path(pool: &str, name: &str) -> String {
+    format!("{pool}/{name}")
+}
