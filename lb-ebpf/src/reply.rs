@@ -25,6 +25,7 @@ pub(crate) fn from_backend(packet: Packet, state: &State, datagram: &Datagram, s
     let mut outcome = Outcome::new(Reason::Foreign as u8);
     outcome.trace.vip = socket.vip;
     outcome.trace.backend = socket.backend;
+    outcome.trace.generation = state.generation;
     outcome.trace.payload = datagram.payload() as u16;
     outcome.reason = match reply(packet, state, datagram, socket, &mut outcome.action) {
         Ok(reason) | Err(reason) => reason,

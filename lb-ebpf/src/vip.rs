@@ -30,6 +30,7 @@ pub(crate) fn to_vip(
 ) -> Outcome {
     let mut outcome = Outcome::new(Reason::Foreign as u8);
     outcome.trace.vip = vip.id;
+    outcome.trace.generation = state.generation;
     outcome.trace.payload = datagram.payload() as u16;
     outcome.reason = match forward(packet, state, datagram, vip, judge, &mut outcome) {
         Ok(reason) | Err(reason) => reason,

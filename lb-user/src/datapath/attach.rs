@@ -8,7 +8,7 @@ use nix::net::if_::if_nametoindex;
 use super::{
     Datapath,
     error::{AttachError, DatapathError, Doing},
-    object,
+    object::{self, Code},
     open::read_dir,
     pins,
     xdp_on::{Program, xdp_on},
@@ -76,7 +76,7 @@ impl Datapath {
             Mode::Native => XdpMode::Driver,
             Mode::Generic => XdpMode::Skb,
         };
-        let program = object::program(&mut self.object).doing("open the eBPF object")?;
+        let program = object::program(&mut self.object, Code::SIPLB.program)?;
         let id = match program.attach_to_if_index(index, flags) {
             Ok(id) => id,
             Err(ProgramError::SyscallError(error)) => {

@@ -1,6 +1,6 @@
 //! One packet through the very program that is loaded, with nobody else noticing (`BPF_PROG_TEST_RUN`).
 //!
-//! The instance has its trace switched on and counters of its own; it either shares the live state or has one made from an
+//! The instance has its trace switched on (benchmarks do without) and counters of its own; it either shares the live state or has one made from an
 //! image alone. It is attached nowhere.
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::{
     counters::CounterMaps,
     error::{DatapathError, Doing, OpenError},
     maps::{As, StateMaps, take},
-    object::{self, Maps},
+    object::{self, Code, Maps},
     pins,
     publish::Publisher,
 };
@@ -41,6 +41,7 @@ pub struct Explained {
 /// An instance of the program for test runs.
 pub struct Explainer {
     object: Ebpf,
+    program: String,
     trace: Array<MapData, As<Trace>>,
     counters: CounterMaps,
     /// The instance's own state; `None` when it shares the live one.
@@ -53,7 +54,8 @@ impl Explainer {
     /// # Errors
     /// As [`super::Datapath::open`].
     pub fn live(pin_dir: &Path, sizes: &Sizes) -> Result<Self, OpenError> {
-        Self::new(object::load(sizes, Maps::SharedState(&pins::folder(pin_dir)), true)?, None)
+        let object = object::load(Code::SIPLB, sizes, Maps::SharedState(&pins::folder(pin_dir)), true)?;
+        Self::new(object, Code::SIPLB, None)
     }
 
     /// An instance with a state of its own.
@@ -61,16 +63,38 @@ impl Explainer {
     /// # Errors
     /// As [`super::Datapath::open`].
     pub fn private(sizes: &Sizes, image: &Image) -> Result<Self, OpenError> {
-        let mut object = object::load(sizes, Maps::Private, true)?;
-        let mut publisher = Publisher::new(StateMaps::take(&mut object, sizes, true)?)?;
-        publisher.publish(image)?;
-        Self::new(object, Some(publisher))
+        Self::of(Code::SIPLB, sizes, image, true)
     }
 
-    fn new(mut object: Ebpf, publisher: Option<Publisher>) -> Result<Self, OpenError> {
+    /// An instance of any program of ours with a state of its own and without a trace, as fast as the live one.
+    ///
+    /// # Errors
+    /// As [`super::Datapath::open`].
+    pub fn untraced(code: Code<'_>, sizes: &Sizes, image: &Image) -> Result<Self, OpenError> {
+        Self::of(code, sizes, image, false)
+    }
+
+    fn of(code: Code<'_>, sizes: &Sizes, image: &Image, trace: bool) -> Result<Self, OpenError> {
+        let mut object = object::load(code, sizes, Maps::Private, trace)?;
+        let mut publisher = Publisher::new(StateMaps::take(&mut object, sizes, true)?)?;
+        publisher.publish(image)?;
+        Self::new(object, code, Some(publisher))
+    }
+
+    fn new(mut object: Ebpf, code: Code<'_>, publisher: Option<Publisher>) -> Result<Self, OpenError> {
         let trace = take(&mut object, "TRACE")?;
         let counters = CounterMaps::take(&mut object)?;
-        Ok(Self { object, trace, counters, publisher })
+        Ok(Self { object, program: code.program.into(), trace, counters, publisher })
+    }
+
+    /// How many instructions the verifier went through to admit the program.
+    ///
+    /// # Errors
+    /// When the kernel does not say: before Linux 5.16.
+    pub fn verified_instructions(&mut self) -> Result<u32, DatapathError> {
+        const WHAT: &str = "ask about the program";
+        let info = object::program(&mut self.object, &self.program)?.info().doing(WHAT)?;
+        info.verified_instruction_count().ok_or("the kernel does not count").doing(WHAT)
     }
 
     /// Changes the state of an instance that has its own.
@@ -124,7 +148,7 @@ impl Explainer {
     ) -> Result<Explained, DatapathError> {
         let context = ingress.map(|index| context(frame.len() as u32, index));
         let mut out = vec![0; frame.len() + GROWTH];
-        let program = object::program(&mut self.object).doing("open the eBPF object")?;
+        let program = object::program(&mut self.object, &self.program)?;
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.data_out = Some(&mut out);

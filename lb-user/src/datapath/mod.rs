@@ -24,5 +24,5 @@ pub use counters::Counters;
 pub use error::{AttachError, DatapathError, OpenError};
 pub use explain::{Explained, Explainer};
 pub use image::Image;
-pub use object::Sizes;
+pub use object::{Code, Sizes};
 pub use open::{Adopted, Datapath};

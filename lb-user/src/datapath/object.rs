@@ -6,14 +6,26 @@ use aya::{Ebpf, EbpfError, EbpfLoader, maps::MapError, programs::ProgramError, p
 use lb_common::reason::REASON_NUMBERS;
 
 use super::{
-    error::{Doing, OpenError},
+    error::{DatapathError, Doing, OpenError},
     pins,
 };
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/siplb.bpf.o"));
+/// A program in an eBPF object.
+#[derive(Clone, Copy)]
+pub struct Code<'a> {
+    /// The object file, aligned as `aya::include_bytes_aligned` does it.
+    pub object: &'a [u8],
+    /// Name of the program.
+    pub program: &'a str,
+}
 
-/// Name of the program in the object.
-pub(super) const PROGRAM: &str = "siplb";
+impl Code<'_> {
+    /// The program of this binary.
+    pub const SIPLB: Code<'static> = Code {
+        object: aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/siplb.bpf.o")),
+        program: "siplb",
+    };
+}
 
 /// The maps that make up the state that packets read; they are pinned, and shared with instances for `explain`.
 pub(super) const STATE_MAPS: [&str; 10] =
@@ -70,8 +82,8 @@ pub(super) enum Maps<'a> {
     Private,
 }
 
-/// Loads the object; with `trace` the instance says what it decides.
-pub(super) fn load(sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, OpenError> {
+/// Loads a program; with `trace` the instance says what it decides.
+pub(super) fn load(code: Code<'_>, sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, OpenError> {
     let mut loader = EbpfLoader::new();
     let trace = u32::from(trace);
     loader.override_global("TRACE_ON", &trace, true);
@@ -88,16 +100,15 @@ pub(super) fn load(sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, O
             loader.map_pin_path(name, pins::map(folder, name));
         }
     }
-    let mut object = loader.load(OBJECT).map_err(refusal)?;
-    program(&mut object)?.load().map_err(|error| refusal(error.into()))?;
+    let mut object = loader.load(code.object).map_err(refusal)?;
+    program(&mut object, code.program)?.load().map_err(|error| refusal(error.into()))?;
     Ok(object)
 }
 
-/// The program of a loaded object.
-pub(super) fn program(object: &mut Ebpf) -> Result<&mut Xdp, OpenError> {
-    let program =
-        object.program_mut(PROGRAM).ok_or("it has no such program").doing("open the eBPF object")?;
-    Ok(program.try_into().doing("open the eBPF object")?)
+/// A program of a loaded object.
+pub(super) fn program<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, DatapathError> {
+    let program = object.program_mut(name).ok_or("it has no such program").doing("open the eBPF object")?;
+    program.try_into().doing("open the eBPF object")
 }
 
 /// The sentence for an error of loading.
@@ -119,7 +130,7 @@ fn refusal(error: EbpfError) -> OpenError {
     if system.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
         return OpenError::NotPermitted;
     }
-    OpenError::Other(super::DatapathError::new("load the eBPF object", error))
+    OpenError::Other(DatapathError::new("load the eBPF object", error))
 }
 
 /// Release of the running kernel.

@@ -21,7 +21,7 @@ use super::{
     counters::CounterMaps,
     error::{DatapathError, Doing, OpenError},
     maps::{As, StateMaps},
-    object::{self, Maps},
+    object::{self, Code, Maps},
     pins,
     publish::Publisher,
 };
@@ -66,7 +66,7 @@ impl Datapath {
         if let Some(meta) = &pinned {
             compare(meta, sizes)?;
         }
-        let mut object = object::load(sizes, Maps::Pinned(&folder), false)?;
+        let mut object = object::load(Code::SIPLB, sizes, Maps::Pinned(&folder), false)?;
         let state = StateMaps::take(&mut object, sizes, pinned.is_none())?;
         state.meta.set_fingerprint(sizes.fingerprint);
         let counters = CounterMaps::take(&mut object)?;
@@ -78,7 +78,7 @@ impl Datapath {
     /// Puts our program in the place of the pinned one, under every link, unless it is the same.
     fn take_over(&mut self) -> Result<Adopted, OpenError> {
         let path = pins::program(&self.folder);
-        let program = object::program(&mut self.object)?;
+        let program = object::program(&mut self.object, Code::SIPLB.program)?;
         let ours = program.info().doing("ask about the program")?;
         let adopted = match ProgramInfo::from_pin(&path) {
             Ok(pinned) if pinned.tag() == ours.tag() => return Ok(Adopted::Same),

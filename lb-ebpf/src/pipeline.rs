@@ -1,0 +1,42 @@
+//! The way of a frame through the program, in the order in which a packet meets it; ARCHITECTURE.md draws it.
+
+use crate::{
+    account::{Outcome, account},
+    frame,
+    packet::Packet,
+    reply,
+    state::State,
+    vip,
+};
+use aya_ebpf::bindings::xdp_action;
+use lb_common::{decide::decide, layout::Ports, reason::Reason};
+
+/// Balances one frame and returns the XDP return code.
+#[inline(always)]
+pub(crate) fn balance(packet: Packet) -> u32 {
+    let Some(state) = State::live() else { return xdp_action::XDP_PASS };
+    let bytes = packet.linear_bytes();
+    account(bytes, &outcome(packet, &state))
+}
+
+/// What becomes of a frame. What is neither to a VIP nor from a backend's SIP socket pays for its headers and for two bits
+/// of a bitmap.
+#[inline(always)]
+fn outcome(packet: Packet, state: &State) -> Outcome {
+    let datagram = match frame::parse(packet, state.zero) {
+        Ok(datagram) => datagram,
+        Err(reason) => return Outcome::new(reason),
+    };
+    let Some(ports) = state.ports() else { return Outcome::new(Reason::Foreign as u8) };
+    if Ports::has(&ports.vips, datagram.destination_port)
+        && let Some(vip) = state.vip(datagram.destination, datagram.destination_port)
+    {
+        return vip::to_vip(packet, state, &datagram, vip, decide);
+    }
+    if Ports::has(&ports.backends, datagram.source_port)
+        && let Some(socket) = state.socket(datagram.source, datagram.source_port)
+    {
+        return reply::from_backend(packet, state, &datagram, socket);
+    }
+    Outcome::new(Reason::Foreign as u8)
+}
