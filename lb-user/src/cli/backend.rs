@@ -57,7 +57,7 @@ pub(super) struct Add {
     name: String,
     /// Its address, with a port if that is not 5060
     #[arg(value_name = "ADDRESS[:PORT]", value_parser = socket)]
-    socket: SocketAddr,
+    address: SocketAddr,
     /// Its group [default: one of its own, of its name]
     #[arg(long, value_parser = name)]
     group: Option<String>,
@@ -143,7 +143,7 @@ fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Fai
 }
 
 fn body(add: Add) -> AddBackend {
-    let Add { pool, name, socket, group, priority, weight, aliases } = add;
+    let Add { pool, name, address: socket, group, priority, weight, aliases } = add;
     let (address, port) = (socket.ip(), socket.port());
     AddBackend { pool, backend: NewBackend { name, address, port, group, priority, weight, aliases } }
 }

@@ -1,1 +1,183 @@
+//! Client and server over a socket, with a daemon whose datapath is in memory.
 
+use tokio::net::UnixListener;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinHandle;
+
+use super::api::{
+    AddBackend, Backend, Digest, Done, Explanation, Hex, NewBackend, Owner, Packets, SetState, SetWeight,
+    Status,
+};
+use super::client::{Client, ClientError, with_query};
+use super::error::Kind;
+use super::server::{Explain, Job, serve};
+use super::*;
+use crate::daemon::InMemory;
+use crate::daemon::fixture::Home;
+use crate::pool::{Plan, State};
+
+/// Stands in for the kernel program, which takes root: everything is foreign to it.
+struct Foreign;
+
+impl Explain for Foreign {
+    fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error> {
+        assert_eq!(plan.pools.len(), 1);
+        let (Packets::Frames(packets) | Packets::Messages(packets)) = packets;
+        let explanation = |(index, packet): (usize, &Hex)| Explanation {
+            index,
+            verdict: "pass".into(),
+            xdp: "pass".into(),
+            reason: "foreign".into(),
+            method: None,
+            key_source: "none".into(),
+            key: Some(String::from_utf8_lossy(&packet.0).into_owned()),
+            slot: None,
+            group: None,
+            backend: None,
+        };
+        Ok(packets.iter().enumerate().map(explanation).collect())
+    }
+}
+
+/// A daemon that serves, and a client for it.
+struct Served {
+    home: Home,
+    client: Client,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Served {
+    fn start() -> Self {
+        let home = Home::new();
+        let socket = home.folder.path().join("socket");
+        let mut daemon = home.start(InMemory::default()).unwrap();
+        let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
+        let listener = UnixListener::bind(&socket).unwrap();
+        let tasks = [
+            tokio::spawn(async move { serve(listener, jobs, Foreign).await.unwrap() }),
+            tokio::spawn(async move {
+                while let Some(job) = requests.recv().await {
+                    job(&mut daemon.core);
+                }
+            }),
+        ];
+        Self { home, client: Client::new(&socket), tasks }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Error {
+    match answer {
+        Err(ClientError::Refused(error)) => error,
+        other => panic!("not a refusal: {other:?}"),
+    }
+}
+
+fn b2() -> AddBackend {
+    let backend = NewBackend {
+        name: "b2".into(),
+        address: "10.0.0.4".parse().unwrap(),
+        port: 5061,
+        group: Some("b".into()),
+        priority: 1,
+        weight: None,
+        aliases: vec!["B2.example.com.".into()],
+    };
+    AddBackend { pool: "p".into(), backend }
+}
+
+#[tokio::test]
+async fn questions_are_answered() {
+    let served = Served::start();
+    let status: Status = served.client.get("/v1/status").await.unwrap();
+    assert_eq!((status.pools[0].backends.len(), status.generation), (3, 1));
+    let backends: Vec<Backend> = served.client.get("/v1/backends").await.unwrap();
+    assert_eq!(backends, status.pools[0].backends);
+    let path =
+        with_query("/v1/lookup", &[("uri", Some("sip:a&b%3D@h;x=1")), ("pool", Some("p")), ("vip", None)]);
+    let owner: Owner = served.client.get(&path).await.unwrap();
+    assert_eq!((owner.uri.as_str(), owner.key.as_str()), ("sip:a&b%3D@h;x=1", "a&b="));
+    let digests: Vec<Digest> = served.client.get("/v1/digest").await.unwrap();
+    assert_eq!((digests[0].pool.as_str(), digests[0].fingerprint.as_str()), ("p", "00001234"));
+    let packets = Packets::Messages(vec![Hex(b"one".to_vec()), Hex(b"two".to_vec())]);
+    let explained: Vec<Explanation> = served.client.post("/v1/explain", &packets).await.unwrap();
+    assert_eq!((explained[1].index, explained[1].key.as_deref()), (1, Some("two")));
+}
+
+#[tokio::test]
+async fn backends_are_changed() {
+    let Served { client, .. } = &Served::start();
+    let done: Done = client.post("/v1/backends", &b2()).await.unwrap();
+    assert_eq!(done.done, ["b2 of p is added: 10.0.0.4:5061, group b, priority 1"]);
+    let state = SetState { state: State::Maintenance };
+    let _: Done = client.put("/v1/backends/b1/state", &state).await.unwrap();
+    let _: Done = client.put("/v1/backends/b1/weight?pool=p", &SetWeight { weight: 300 }).await.unwrap();
+    let _: Done = client.delete("/v1/backends/a2").await.unwrap();
+    let backends: Vec<Backend> = client.get("/v1/backends").await.unwrap();
+    let shown: Vec<_> =
+        backends.iter().map(|backend| (backend.name.as_str(), backend.state, backend.weight)).collect();
+    assert_eq!(
+        shown,
+        [("a1", State::Active, 100), ("b1", State::Maintenance, 300), ("b2", State::Active, 300)]
+    );
+    assert!(backends[1].slots == 0 && backends[2].slots > 45_000);
+}
+
+#[tokio::test]
+async fn refusals_have_a_kind_and_a_mend_and_change_nothing() {
+    let served = Served::start();
+    let client = &served.client;
+    let before: Status = client.get("/v1/status").await.unwrap();
+    let mut twice = b2();
+    twice.backend.address = "10.0.0.1".parse().unwrap();
+    twice.backend.port = 5060;
+    let mut nameless = b2();
+    nameless.backend.name = "b 2".into();
+    let drain = SetState { state: State::Draining };
+    for (refused, kind) in [
+        (refusal(client.post::<Done>("/v1/backends", &twice).await), Kind::Conflict),
+        (refusal(client.post::<Done>("/v1/backends", &nameless).await), Kind::Bad),
+        (refusal(client.post::<Done>("/v1/backends", &"b2").await), Kind::Bad),
+        (refusal(client.put::<Done>("/v1/backends/x/state", &drain).await), Kind::NotFound),
+        (refusal(client.put::<Done>("/v1/backends/a1/state?pool=q", &drain).await), Kind::NotFound),
+        (refusal(client.put::<Done>("/v1/backends/a1/weight", &SetWeight { weight: 0 }).await), Kind::Bad),
+        (refusal(client.get::<Owner>("/v1/lookup").await), Kind::Bad),
+        (refusal(client.get::<Owner>("/v1/lookup?uri=sip:h").await), Kind::Bad),
+        (refusal(client.get::<Owner>("/v1/lookup?uri=sip:a@h&pool=q").await), Kind::NotFound),
+        (refusal(client.get::<Status>("/v2/status").await), Kind::NotFound),
+        (refusal(client.delete::<Done>("/v1/status").await), Kind::Bad),
+    ] {
+        assert_eq!(refused.kind, kind, "{refused}");
+        assert!(!refused.what.is_empty() && !refused.mend.is_empty(), "{refused}");
+    }
+    let after: Status = client.get("/v1/status").await.unwrap();
+    assert_eq!((after.generation, &after.pools), (before.generation, &before.pools));
+}
+
+#[tokio::test]
+async fn a_reload_is_asked_for() {
+    let served = Served::start();
+    served.home.write(&["a1 10.0.0.1 a 0"]);
+    let done: Done = served.client.post("/v1/reload", &()).await.unwrap();
+    assert_eq!(done.done, ["backend p/a2 is gone", "backend p/b1 is gone"]);
+}
+
+#[tokio::test]
+async fn no_daemon_is_not_a_refusal() {
+    let nowhere = Client::new(std::path::Path::new("/nowhere/siplb.sock"));
+    assert!(matches!(nowhere.get::<Status>("/v1/status").await, Err(ClientError::NoDaemon { .. })));
+}
+
+#[test]
+fn bytes_travel_as_digits() {
+    let text = serde_json::to_string(&Packets::Frames(vec![Hex(vec![0, 0x7f, 0xff])])).unwrap();
+    assert_eq!(text, r#"{"frames":["007fff"]}"#);
+    for bad in [r#"{"frames":["0"]}"#, r#"{"frames":["0g"]}"#, r#"{"packets":[]}"#] {
+        assert!(serde_json::from_str::<Packets>(bad).is_err(), "{bad}");
+    }
+}

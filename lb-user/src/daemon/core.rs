@@ -36,6 +36,9 @@ pub(super) struct Start<D> {
     pub(super) datapath: D,
     /// What is known of the network so far.
     pub(super) network: Network,
+    /// Does the datapath forward by what an earlier daemon published? Then what that one knew to be down is down until
+    /// checks say otherwise; all else is up.
+    pub(super) is_adopted: bool,
 }
 
 /// The daemon's state.
@@ -70,12 +73,17 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When what was stored can't be used, or the datapath can't be written.
     pub(super) fn start(start: Start<D>, events: UnboundedSender<Event>) -> Result<Self> {
-        let Start { file, config, fingerprint, seed, store, datapath, network } = start;
+        let Start { file, config, fingerprint, seed, store, datapath, network, is_adopted } = start;
         let mut changes = store.changes()?;
         let (desired, notes) = Desired::new(&config, &mut changes);
         notes.iter().for_each(|note| log::warn!("{note}"));
         let planner = Planner::new(seed, store.ids()?);
-        let prober = Prober::spawn(targets(&desired), events);
+        let mut down = if is_adopted { store.down()? } else { BTreeSet::new() };
+        down.retain(|known| {
+            desired.backends().any(|(pool, backend)| path(&pool.name, &backend.name) == *known)
+        });
+        down.iter().for_each(|path| log::info!("{path} is taken as down, as it was"));
+        let prober = Prober::spawn(targets(&desired, &down), events);
         let mut core = Self {
             file,
             fingerprint,
@@ -83,7 +91,7 @@ impl<D: Live> Core<D> {
             config,
             changes,
             desired,
-            down: BTreeSet::new(),
+            down,
             network,
             planner,
             plan: Plan::default(),
@@ -95,6 +103,7 @@ impl<D: Live> Core<D> {
             is_behind: false,
         };
         core.store.store_changes(&core.changes)?;
+        core.store.store_down(&core.down)?;
         core.publish()?;
         Ok(core)
     }
@@ -121,6 +130,9 @@ impl<D: Live> Core<D> {
             };
         }
         self.settle();
+        if let Err(error) = self.store.store_down(&self.down) {
+            log::error!("the next daemon will not know which backends are down: {error:#}");
+        }
     }
 
     /// Takes what is known of the network now.
@@ -245,7 +257,7 @@ impl<D: Live> Core<D> {
 
     /// Checks and watches what is wanted now.
     fn follow(&mut self) {
-        self.prober.update(targets(&self.desired));
+        self.prober.update(targets(&self.desired, &self.down));
         if let Some(watcher) = &self.watcher {
             watcher.set_backends(Self::addresses(&self.desired));
         }
@@ -258,12 +270,11 @@ impl<D: Live> Core<D> {
 }
 
 /// What is to be checked: every backend, whatever its state.
-fn targets(desired: &Desired) -> Vec<Target> {
-    let target = |(pool, backend): (&config::Pool, &config::Backend)| Target {
-        id: path(&pool.name, &backend.name),
-        address: backend.socket(),
-        settings: backend.health.clone(),
-        start: Health::Up,
+fn targets(desired: &Desired, down: &BTreeSet<String>) -> Vec<Target> {
+    let target = |(pool, backend): (&config::Pool, &config::Backend)| {
+        let id = path(&pool.name, &backend.name);
+        let start = if down.contains(&id) { Health::Down } else { Health::Up };
+        Target { id, address: backend.socket(), settings: backend.health.clone(), start }
     };
     desired.backends().map(target).collect()
 }

@@ -8,6 +8,8 @@
 //! last. Another daemon adopts it; `siplb detach` takes it off.
 mod core;
 pub mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod live;
 mod run;
 mod setup;

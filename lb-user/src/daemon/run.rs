@@ -16,7 +16,7 @@ use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::Interface;
 use crate::control::server::{self, Job};
-use crate::datapath::{Attached, Datapath, Mode};
+use crate::datapath::{Adopted, Attached, Datapath, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
 
@@ -55,6 +55,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         store,
         datapath,
         network: Network { local: setup::local_addresses(), next_hops: BTreeMap::new() },
+        is_adopted: found != Adopted::Fresh,
     };
     let mut core = Core::start(start, health_events)?;
     let interfaces = attach(&mut core.datapath, &node.interfaces, node.xdp_mode)?;

@@ -1,9 +1,10 @@
-//! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`), and
-//! the lock that keeps a second daemon away (`lock`).
+//! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`),
+//! the backends that are down (`down.json`), and the lock that keeps a second daemon away (`lock`).
 //!
 //! A file is replaced in one step, by a rename after its content has reached the disk: a crash leaves the old one or
 //! the new one.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub(super) struct Store {
 
 const CHANGES: &str = "runtime.json";
 const IDS: &str = "ids.json";
+const DOWN: &str = "down.json";
 
 impl Store {
     /// Makes the folder if it isn't there, and locks it.
@@ -81,6 +83,22 @@ impl Store {
     /// As [`Store::store_changes`].
     pub(super) fn store_ids(&self, ids: &Ids) -> Result<()> {
         self.store(IDS, ids)
+    }
+
+    /// The stored backends that are down, by path; none where nothing was stored.
+    ///
+    /// # Errors
+    /// As [`Store::changes`].
+    pub(super) fn down(&self) -> Result<BTreeSet<String>> {
+        self.load(DOWN)
+    }
+
+    /// Stores which backends are down.
+    ///
+    /// # Errors
+    /// As [`Store::store_changes`].
+    pub(super) fn store_down(&self, down: &BTreeSet<String>) -> Result<()> {
+        self.store(DOWN, down)
     }
 
     fn load<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {

@@ -1,1 +1,198 @@
+//! The daemon's logic, on a datapath in memory.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lb_common::layout::{BackendCounter, Counter};
+use lb_common::reason::Reason;
+
+use super::fixture::{Daemon, Home};
+use super::live::InMemory;
+use crate::control::error::Kind;
+use crate::health::{Change as HealthChange, Event, Health, Outcome};
+use crate::net::Network;
+use crate::pool::changes::Named;
+use crate::pool::{Change, NewBackend, State};
+
+fn named(name: &str) -> Named {
+    Named { pool: None, name: name.to_owned() }
+}
+
+impl Daemon {
+    /// What the checks say of backends of pool `p`.
+    fn hear(&mut self, news: &[(&str, Health)]) {
+        let events = news.iter().map(|(name, to)| {
+            let backend = format!("p/{name}");
+            let status = self.core.prober.snapshot().into_iter().find(|status| status.backend == backend);
+            let (reason, now) = (Outcome::Timeout { after: Duration::ZERO }, Instant::now());
+            let from = if *to == Health::Up { Health::Down } else { Health::Up };
+            let change = HealthChange { from, to: *to, reason, streak: 3, since: now, at: now };
+            Event { backend, incarnation: status.map_or(0, |status| status.incarnation), change }
+        });
+        let events = events.collect();
+        self.core.health(events);
+    }
+
+    /// Who serves each group of pool `p`, by the image that is live.
+    fn serving(&self) -> Vec<String> {
+        let groups = self.core.plan.pools[0].groups.iter();
+        let name = |id: &u32| self.core.plan.backends[id].clone();
+        groups
+            .map(|group| self.core.datapath.image.groups[&group.id].as_ref().map_or("-".into(), name))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_is_out_and_comes_back() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    assert_eq!(daemon.serving(), ["a1", "b1"]);
+    let image = daemon.core.datapath.image.clone();
+    daemon.hear(&[("a1", Health::Down)]);
+    assert_eq!(daemon.serving(), ["a2", "b1"]);
+    daemon.hear(&[("b1", Health::Down), ("a1", Health::Up)]);
+    assert_eq!(daemon.serving(), ["a1", "-"]);
+    assert_eq!(daemon.core.datapath.generation, 3, "news that came together are one publication");
+    daemon.hear(&[("b1", Health::Up)]);
+    assert_eq!(daemon.core.datapath.image, image);
+    assert!(daemon.health.try_recv().is_err(), "nobody was checked");
+}
+
+#[tokio::test]
+async fn news_of_a_backend_that_is_gone_mean_nothing() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    daemon.core.change(&Change::Remove(named("b1"))).unwrap();
+    let before = daemon.core.datapath.generation;
+    daemon.hear(&[("b1", Health::Down)]);
+    assert_eq!(daemon.core.datapath.generation, before);
+}
+
+#[tokio::test]
+async fn changes_are_live_at_once_and_outlive_a_restart() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let done = daemon.core.change(&Change::State(named("a1"), State::Draining)).unwrap();
+    assert_eq!(
+        (done.done.as_slice(), done.generation),
+        (&["a1 of p is draining now, was active".to_owned()][..], 2)
+    );
+    daemon.core.change(&Change::Weight(named("b1"), 300)).unwrap();
+    daemon.hear(&[("b1", Health::Down)]);
+    assert_eq!(daemon.serving(), ["a2", "-"]);
+    let image = daemon.core.datapath.image.clone();
+
+    let datapath = std::mem::take(&mut daemon.core.datapath);
+    drop(daemon);
+    let mut daemon = home.start(datapath).unwrap();
+    assert_eq!(daemon.core.datapath.image, image, "the ids are the same, and what was down is");
+    assert_eq!(daemon.core.datapath.generation, 4, "nothing had to be published");
+    daemon.hear(&[("b1", Health::Up)]);
+    assert_eq!(daemon.serving(), ["a2", "b1"]);
+    drop(daemon);
+
+    let daemon = home.start(InMemory::default()).unwrap();
+    assert_eq!(daemon.serving(), ["a2", "b1"], "on a new datapath everything is up");
+}
+
+#[tokio::test]
+async fn what_can_not_be_published_is_not_changed() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    daemon.core.datapath.is_broken = true;
+    let refusal = daemon.core.change(&Change::State(named("a1"), State::Maintenance)).unwrap_err();
+    assert_eq!((refusal.kind, refusal.what.as_str()), (Kind::Failed, "the datapath is broken"));
+    assert_eq!(daemon.core.backends().unwrap()[0].state, State::Active);
+    daemon.hear(&[("b1", Health::Down)]);
+    daemon.core.datapath.is_broken = false;
+    daemon.core.retry();
+    assert_eq!(daemon.serving(), ["a1", "-"]);
+    drop(daemon);
+    let daemon = home.start(InMemory::default()).unwrap();
+    assert_eq!(daemon.serving(), ["a1", "b1"]);
+}
+
+#[tokio::test]
+async fn a_reload_takes_the_file_and_keeps_what_still_applies() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    daemon.core.change(&Change::State(named("a1"), State::Draining)).unwrap();
+    daemon.hear(&[("b1", Health::Down)]);
+    home.write(&["a1 10.0.0.1 a 0", "a2 10.0.0.2 a 1", "b1 10.0.0.33 b 0"]);
+    let done = daemon.core.reload().unwrap().done;
+    assert_eq!(done, ["backend p/b1 is changed"]);
+    assert_eq!(daemon.serving(), ["a2", "b1"], "what is elsewhere now is not known to be down");
+
+    let generation = daemon.core.datapath.generation;
+    home.write(&["a1 10.0.0.1 a 0", "a1 10.0.0.2 a 1"]);
+    assert_eq!(daemon.core.reload().unwrap_err().kind, Kind::Bad);
+    let text =
+        std::fs::read_to_string(home.file()).unwrap().replace("eth0", "eth1").replace("\"a1\"", "\"a9\"");
+    std::fs::write(home.file(), text.replacen("a9", "a1", 1)).unwrap();
+    let refusal = daemon.core.reload().unwrap_err();
+    assert_eq!(
+        (refusal.kind, refusal.what.as_str()),
+        (Kind::Conflict, "node.interfaces can't change while the daemon runs")
+    );
+    assert_eq!(daemon.core.datapath.generation, generation);
+
+    home.write(&["b1 10.0.0.33 b 0"]);
+    let done = daemon.core.reload().unwrap().done;
+    assert_eq!(
+        done,
+        ["backend p/a1 is gone", "backend p/a2 is gone", "a1 of p is not draining any more: it is gone"]
+    );
+}
+
+#[tokio::test]
+async fn counters_go_by_name_and_start_anew_with_a_new_one() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let (counter, id) =
+        (Counter { packets: 2, bytes: 800 }, daemon.core.planner.ids().backends.get("p/b1").unwrap());
+    let counters = &mut daemon.core.datapath.counters;
+    counters.backends.insert(id, BackendCounter { requests: counter, ..BackendCounter::default() });
+    counters.vips.insert(0, BTreeMap::from([(Reason::Foreign as u8, counter)]));
+    counters.vips.insert(1, BTreeMap::from([(Reason::Forwarded as u8, counter), (63, counter)]));
+    let status = daemon.core.status().unwrap();
+    assert_eq!(status.reasons.keys().collect::<Vec<_>>(), ["foreign", "forwarded", "reason-63"]);
+    assert_eq!((status.vips[0].traffic.packets, status.vips[0].reasons.len()), (4, 2));
+    assert_eq!(status.pools[0].backends[2].requests.packets, 2);
+    assert_eq!(status.pools[0].backends.iter().map(|backend| backend.slots).sum::<u32>(), 65_537);
+
+    daemon.core.change(&Change::Remove(named("b1"))).unwrap();
+    let backend = NewBackend {
+        name: "c1".into(),
+        address: "10.0.0.9".parse().unwrap(),
+        port: 5060,
+        group: None,
+        priority: 0,
+        weight: None,
+        aliases: Vec::new(),
+    };
+    daemon.core.change(&Change::Add { pool: "p".into(), backend }).unwrap();
+    let c1 = daemon.core.backends().unwrap().pop().unwrap();
+    assert_eq!((c1.name.as_str(), c1.requests.packets), ("c1", 0));
+}
+
+#[tokio::test]
+async fn what_is_learnt_of_the_network_is_published() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let node = "10.0.0.254".parse().unwrap();
+    let next_hop = lb_common::layout::NextHop { interface: 3, ..Default::default() };
+    let next_hops = BTreeMap::from([("10.0.0.3".parse().unwrap(), next_hop)]);
+    daemon.core.network(Network { local: [node].into(), next_hops });
+    let image = &daemon.core.datapath.image;
+    assert!(image.hosts.contains_key(&node));
+    assert_eq!(image.backends.values().filter(|backend| backend.next_hop == Some(next_hop)).count(), 1);
+}
+
+#[tokio::test]
+async fn one_folder_one_daemon() {
+    let home = Home::new();
+    let _first = home.start(InMemory::default()).unwrap();
+    let refusal = home.start(InMemory::default()).err().unwrap().to_string();
+    assert!(refusal.starts_with("another siplb runs already"), "{refusal}");
+}

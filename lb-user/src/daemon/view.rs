@@ -127,7 +127,7 @@ impl<D: Live> Core<D> {
             health: health.to_string(),
             since_s: check.map_or(0, |check| check.for_duration.as_secs()),
             last_check: check.and_then(|check| check.last.as_ref()).map(|(outcome, _)| outcome.to_string()),
-            round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_secs_f64() * 1e3),
+            round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_micros() as f64 / 1e3),
             slots,
             share: share(slots),
             requests: counted.requests.into(),
