@@ -55,6 +55,6 @@ fn reply(
     }
     let sums = (&socket.backend_sums, &socket.vip_sums);
     nat::rewrite(packet, &datagram.layers, End::Source, sums, (&socket.address, socket.port))?;
-    *action = next_hop::route(packet, datagram, &socket.address, &datagram.destination)?;
+    *action = next_hop::route(packet, datagram)?;
     Ok(Reason::Replied as u8)
 }

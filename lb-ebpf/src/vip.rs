@@ -67,7 +67,7 @@ fn forward(
     nat::rewrite(packet, &datagram.layers, End::Destination, (&vip.sums, &backend.sums), rewritten)?;
     outcome.action = match state.next_hop(backend.next_hop) {
         Some(hop) => next_hop::send(packet, datagram, hop)?,
-        None => next_hop::route(packet, datagram, &datagram.source, &backend.address)?,
+        None => next_hop::route(packet, datagram)?,
     };
     Ok(reason)
 }

@@ -7,19 +7,21 @@
 use crate::{
     frame::{Datagram, Family, ethertype, write_link},
     maps::INTERFACES,
-    packet::Packet,
+    packet::{Packet, opaque},
 };
 use aya_ebpf::{
-    bindings::{bpf_fib_lookup, xdp_action},
+    bindings::{bpf_fib_lookup, xdp_action, xdp_md},
     helpers::generated::bpf_fib_lookup as bpf_fib_lookup_helper,
 };
 use core::mem::{size_of, zeroed};
 use lb_common::{
-    layout::{Address, NextHop, Vlans},
+    layout::{NextHop, PROTOCOL_UDP, Vlans},
     reason::Reason,
 };
 
 const AF_INET: u8 = 2;
+/// Offset of the source address in an IPv4 header; the destination follows it.
+const IPV4_SOURCE: u64 = 12;
 /// Answers of `bpf_fib_lookup` (linux/bpf.h, `BPF_FIB_LKUP_RET_*`).
 const FOUND: i64 = 0;
 const BLACKHOLE: i64 = 1;
@@ -35,33 +37,46 @@ pub(crate) fn send(packet: Packet, datagram: &Datagram, hop: &NextHop) -> Result
     Ok(out_of(packet, hop.interface))
 }
 
-/// Sends a rewritten packet where the kernel's tables say, from and to the addresses it has now.
+/// Sends a rewritten packet where the kernel's tables say, from and to the addresses that it has now.
 #[inline(always)]
-pub(crate) fn route(packet: Packet, datagram: &Datagram, from: &Address, to: &Address) -> Result<u32, u8> {
+pub(crate) fn route(packet: Packet, datagram: &Datagram) -> Result<u32, u8> {
     if datagram.family == Family::V6 {
         return Err(Reason::Ipv6 as u8);
     }
+    let answer = deliver_route(packet.ctx, datagram.layers.ip, datagram.layers.tags);
+    if answer & REASON == 0 { Ok(answer as u32) } else { Err(answer as u8) }
+}
+
+/// Marks an answer of [`deliver_route`] that is a reason and not an XDP return code.
+const REASON: u64 = 0x100;
+
+/// A function of its own, since the question would take a fifth of the stack of the whole program.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn deliver_route(ctx: *mut xdp_md, ip: u64, tags: u64) -> u64 {
+    match ask(Packet { ctx }, opaque(ip), opaque(tags)) {
+        Ok(action) => action as u64,
+        Err(reason) => REASON | reason as u64,
+    }
+}
+
+#[inline(always)]
+fn ask(packet: Packet, ip: u64, tags: u64) -> Result<u32, u8> {
+    let [source, destination] = packet.read::<[u32; 2]>(ip + IPV4_SOURCE).ok_or(Reason::Truncated as u8)?;
     // SAFETY: all zeroes is a valid value of this C structure.
     let mut question: bpf_fib_lookup = unsafe { zeroed() };
     question.family = AF_INET;
-    question.l4_protocol = lb_common::layout::PROTOCOL_UDP;
+    question.l4_protocol = PROTOCOL_UDP;
     question.ifindex = packet.ingress();
-    question.__bindgen_anon_3.ipv4_src = from.words[3];
-    question.__bindgen_anon_4.ipv4_dst = to.words[3];
+    question.__bindgen_anon_3.ipv4_src = source;
+    question.__bindgen_anon_4.ipv4_dst = destination;
+    let bytes = size_of::<bpf_fib_lookup>() as i32;
     // SAFETY: context and question are valid, and the size is the question's.
-    let answer = unsafe {
-        bpf_fib_lookup_helper(
-            packet.ctx.cast(),
-            &mut question,
-            size_of::<bpf_fib_lookup>() as i32,
-            0,
-        )
-    };
-    match answer {
+    match unsafe { bpf_fib_lookup_helper(packet.ctx.cast(), &mut question, bytes, 0) } {
         FOUND => {
             let untagged = Vlans { protocols: [0; 2], tags: [0; 2], count: 0 };
-            let ethertype = ethertype(datagram.family);
-            if !write_link(packet, datagram.layers.tags, mac(&question.dmac), mac(&question.smac), &untagged, ethertype) {
+            let ethertype = ethertype(Family::V4);
+            if !write_link(packet, tags, mac(&question.dmac), mac(&question.smac), &untagged, ethertype) {
                 return Err(Reason::NoHeadroom as u8);
             }
             Ok(out_of(packet, question.ifindex))

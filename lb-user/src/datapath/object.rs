@@ -116,8 +116,7 @@ fn refusal(error: EbpfError) -> OpenError {
     let system = match &error {
         EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
             let log = verifier_log.to_string();
-            let last =
-                log.lines().rev().find(|line| !line.starts_with("processed") && !line.trim().is_empty());
+            let last = log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistic(line));
             if io_error.kind() != io::ErrorKind::PermissionDenied || last.is_some() {
                 let reason = format!("{io_error}: {}", last.unwrap_or("the verifier says nothing"));
                 return OpenError::Refused { reason, release: release() };
@@ -131,6 +130,11 @@ fn refusal(error: EbpfError) -> OpenError {
         return OpenError::NotPermitted;
     }
     OpenError::Other(DatapathError::new("load the eBPF object", error))
+}
+
+/// The verifier ends its log with figures; its verdict stands before them.
+fn is_statistic(line: &str) -> bool {
+    ["processed ", "verification time ", "stack depth "].iter().any(|start| line.starts_with(start))
 }
 
 /// Release of the running kernel.

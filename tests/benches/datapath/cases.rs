@@ -1,0 +1,221 @@
+//! The packets, and which program each is for.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use etherparse::PacketBuilder;
+use lb_common::{
+    decide::domain_hash,
+    layout::{KeyKind, NextHop, Rules, Vlans},
+    limits::DOMAINS_LIMIT,
+    slot::SLOTS,
+};
+use lb_user::datapath::{
+    Image, Sizes,
+    image::{Backend, Vip},
+};
+
+use crate::lab::{Lab, NEIGHBOUR};
+
+/// A program of the benchmark's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Program {
+    Empty,
+    Swap,
+    Parse,
+    L4,
+    Siplb,
+}
+
+impl Program {
+    pub(crate) const ALL: [Self; 5] = [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Swap => "swap",
+            Self::Parse => "parse",
+            Self::L4 => "l4",
+            Self::Siplb => "siplb",
+        }
+    }
+
+    /// Is a frame, after all runs, what it was behind its MAC addresses? If not, the runs were not alike.
+    pub(crate) fn leaves_alone(self, before: &[u8], after: &[u8]) -> bool {
+        before[12..] == after[12..]
+    }
+}
+
+/// One row of the result.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    pub(crate) frame: Vec<u8>,
+    /// What the program must return.
+    pub(crate) action: u32,
+    /// The aim: at most so many times the plain layer 4 balancer, net of the empty program.
+    pub(crate) aim: Option<f64>,
+}
+
+pub(crate) const SIZES: Sizes =
+    Sizes { vips: 256, pools: 16, groups: 4_096, backends: 4_096, fingerprint: 0 };
+
+const VIP: &str = "192.0.2.10:5060";
+const BACKEND: &str = "10.0.0.11:5070";
+const CLIENT: &str = "198.51.100.1:5062";
+const SEED: u64 = 0x5eed;
+const XDP_PASS: u32 = 2;
+const XDP_TX: u32 = 3;
+
+/// One VIP, one group, one backend, and a next hop from user space.
+pub(crate) fn image(lab: &Lab) -> Image {
+    let mut domains = [0; DOMAINS_LIMIT];
+    domains[0] = domain_hash(b"example.com", SEED);
+    let rules =
+        Rules { seed: SEED, key: KeyKind::User as u8, number_tail: 0, domain_count: 1, pad: [0; 5], domains };
+    let hop = NextHop {
+        interface: lab.interface,
+        destination: NEIGHBOUR,
+        source: [2, 0, 0, 0, 0, 1],
+        vlans: Vlans::default(),
+    };
+    Image {
+        vips: [(1, Vip { socket: socket(VIP), rules, table: Some(1) })].into(),
+        tables: [(1, Arc::new([1; SLOTS]))].into(),
+        groups: [(1, Some(1))].into(),
+        backends: [(1, Backend { socket: socket(BACKEND), vip: Some(1), next_hop: Some(hop) })].into(),
+        ..Image::default()
+    }
+}
+
+/// Every row, in the order of the report.
+pub(crate) fn all() -> Vec<Case> {
+    let invite = |user: &str, length| frame(CLIENT, VIP, &invite(&format!("sip:{user}@example.com"), length));
+    let user_10 = "aliceliddl";
+    let user_32 = "alice.liddell.of.wonderland-0001";
+    let case = |name, program, frame, action, aim| Case { name, program, frame, action, aim };
+    vec![
+        case("empty program", Program::Empty, invite(user_10, 600), XDP_TX, None),
+        case("MAC swap", Program::Swap, invite(user_10, 600), XDP_TX, None),
+        case("header parse, counted", Program::Parse, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
+        case("plain L4 balancer", Program::L4, invite(user_10, 600), XDP_TX, None),
+        case(
+            "INVITE, own domain, user 10, 600 bytes",
+            Program::Siplb,
+            invite(user_10, 600),
+            XDP_TX,
+            Some(1.5),
+        ),
+        case(
+            "INVITE, own domain, user 32, 600 bytes",
+            Program::Siplb,
+            invite(user_32, 600),
+            XDP_TX,
+            Some(1.5),
+        ),
+        case(
+            "INVITE, own domain, user 10, 1400 bytes",
+            Program::Siplb,
+            invite(user_10, 1_400),
+            XDP_TX,
+            Some(1.5),
+        ),
+        case("INVITE, number +12015550123", Program::Siplb, invite("+12015550123", 600), XDP_TX, None),
+        case("INVITE, percent-escaped user", Program::Siplb, invite("%61liceliddl", 600), XDP_TX, None),
+        case("INVITE read to the empty line, 600 bytes", Program::Siplb, userless_invite(600), XDP_TX, None),
+        case("REGISTER, To at 150", Program::Siplb, register(150), XDP_TX, None),
+        case("REGISTER, To at 350", Program::Siplb, register(350), XDP_TX, Some(4.0)),
+        case("REGISTER, To at 900", Program::Siplb, register(900), XDP_TX, None),
+        case("reply of a backend", Program::Siplb, frame(BACKEND, CLIENT, OK), XDP_TX, None),
+        case("foreign UDP", Program::Siplb, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
+        case("foreign TCP", Program::Siplb, tcp(), XDP_PASS, None),
+    ]
+}
+
+const OK: &[u8] =
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n";
+
+fn socket(text: &str) -> SocketAddr {
+    text.parse().expect("an address and a port")
+}
+
+/// The addresses of a frame's two ends, in IPv4.
+fn ends(from: &str, to: &str) -> ([u8; 4], u16, [u8; 4], u16) {
+    let v4 = |socket: SocketAddr| match socket {
+        SocketAddr::V4(v4) => (v4.ip().octets(), v4.port()),
+        SocketAddr::V6(_) => panic!("IPv4 only"),
+    };
+    let ((from, from_port), (to, to_port)) = (v4(socket(from)), v4(socket(to)));
+    (from, from_port, to, to_port)
+}
+
+fn frame(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
+    let (from, from_port, to, to_port) = ends(from, to);
+    let builder =
+        PacketBuilder::ethernet2(NEIGHBOUR, [2, 0, 0, 0, 0, 1]).ipv4(from, to, 64).udp(from_port, to_port);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, payload).expect("memory takes every frame");
+    frame
+}
+
+fn tcp() -> Vec<u8> {
+    let (from, from_port, to, to_port) = ends(CLIENT, VIP);
+    let builder = PacketBuilder::ethernet2(NEIGHBOUR, [2, 0, 0, 0, 0, 1])
+        .ipv4(from, to, 64)
+        .tcp(from_port, to_port, 1, 1_024);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, b"x").expect("memory takes every frame");
+    frame
+}
+
+/// Headers as a telephone sends them, so that a header of `length` bytes has lines of common lengths.
+fn filler(length: usize) -> String {
+    const LINES: [&str; 6] = [
+        "Max-Forwards: 70\r\n",
+        "Allow: INVITE, ACK, CANCEL, BYE, NOTIFY, REFER, OPTIONS, UPDATE, PRACK\r\n",
+        "Supported: replaces, timer, path, outbound\r\n",
+        "User-Agent: Example Telephone 1.2.3 (build 456)\r\n",
+        "Contact: <sip:aliceliddl@198.51.100.1:5062;transport=udp>\r\n",
+        "Accept: application/sdp\r\n",
+    ];
+    let mut text = String::new();
+    for line in LINES.iter().cycle() {
+        if text.len() + line.len() + "X: \r\n".len() > length {
+            break;
+        }
+        text += line;
+    }
+    let rest = length - text.len();
+    text += &format!("X: {}\r\n", "x".repeat(rest - "X: \r\n".len()));
+    text
+}
+
+/// An INVITE whose header, with its empty line, is `length` bytes.
+fn invite(uri: &str, length: usize) -> Vec<u8> {
+    let first = format!(
+        "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK776asdhds;rport\r\n"
+    );
+    let last = format!(
+        "From: \"Bob\" <sip:bob@example.com>;tag=1928301774\r\nTo: <{uri}>\r\nCall-ID: a84b4c76e66710@198.51.100.1\r\n\
+         CSeq: 314159 INVITE\r\nContent-Length: 0\r\n\r\n"
+    );
+    format!("{first}{}{last}", filler(length - first.len() - last.len())).into_bytes()
+}
+
+/// An INVITE without anything to go by but its source, which is known at the empty line only.
+fn userless_invite(length: usize) -> Vec<u8> {
+    let first =
+        "INVITE sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK776asdhds\r\n";
+    let text = format!("{first}{}\r\n", filler(length - first.len() - 2));
+    frame(CLIENT, VIP, text.as_bytes())
+}
+
+/// A REGISTER whose To line begins at byte `at`.
+fn register(at: usize) -> Vec<u8> {
+    let first = "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK7\r\n";
+    let text = format!(
+        "{first}{}To: \"Alice\" <sip:aliceliddl@example.com>\r\nFrom: <sip:aliceliddl@example.com>;tag=1\r\n\
+         Call-ID: a84b4c76e66710@198.51.100.1\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n",
+        filler(at - first.len())
+    );
+    frame(CLIENT, VIP, text.as_bytes())
+}
