@@ -1,0 +1,118 @@
+//! The loaded program, in a network namespace of its own, for one test.
+
+use std::{fs, panic, process::Command, thread};
+
+use lb_user::datapath::{Counters, Explained, Explainer, Image};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::example;
+
+/// Lookup tables pass over the stack as values of 128 KiB, many times where the compiler does not optimise.
+const STACK_BYTES: usize = 8 << 20;
+
+/// What an XDP program can answer, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The frame is discarded.
+    Drop = 1,
+    /// The network stack gets it.
+    Pass = 2,
+    /// Back out of the interface it came by.
+    Tx = 3,
+    /// Out of another interface.
+    Redirect = 4,
+}
+
+/// The program, loaded and attached nowhere, with the state of [`example::image`] until another is published.
+pub struct Program(Explainer);
+
+impl Program {
+    /// Makes an image live.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn publish(&mut self, image: &Image) {
+        self.0.publish(image).expect("the kernel takes the state");
+    }
+
+    /// Runs a frame of at least 14 bytes.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn run(&mut self, frame: &[u8]) -> Explained {
+        self.0.run(frame, None).unwrap_or_else(|error| panic!("a frame of {} bytes: {error}", frame.len()))
+    }
+
+    /// What was counted since the program was loaded.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn counters(&self) -> Counters {
+        self.0.counters().expect("the counters can be read")
+    }
+}
+
+/// Calls `test` with the program loaded, on a thread whose network namespace is its own and is gone afterwards.
+///
+/// # Panics
+/// When the test does, and with a sentence of its own when this process may not load programs.
+pub fn with_program(test: impl FnOnce(&mut Program) + Send) {
+    let outcome = thread::scope(|scope| {
+        thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || {
+                enter_namespace();
+                let mut explainer = Explainer::private(&example::SIZES, &example::image())
+                    .unwrap_or_else(|error| panic!("the program can't be loaded: {error}"));
+                explainer.permit(example::OUT).expect("the kernel lets frames be redirected");
+                test(&mut Program(explainer));
+            })
+            .expect("a thread can be started")
+            .join()
+    });
+    if let Err(reason) = outcome {
+        panic::resume_unwind(reason);
+    }
+}
+
+/// Moves this thread to a new network namespace with the routes and neighbours of the example.
+fn enter_namespace() {
+    if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+        panic!("this test makes a network namespace and loads a program, which takes root: {error}");
+    }
+    // The file shows the namespace of the thread that opens it.
+    fs::write("/proc/sys/net/ipv4/conf/all/forwarding", "1").expect("forwarding can be switched on");
+    let (router, standby) = (mac(example::ROUTER_MAC), mac(example::STANDBY_MAC));
+    for line in [
+        "link set lo up",
+        &format!(
+            "link add out index {} type veth peer name far index {}",
+            example::OUT,
+            example::UNCONFIGURED
+        ),
+        &format!("link set out up address {}", mac(example::OUT_MAC)),
+        "link set far up",
+        "address add 10.0.0.1/24 dev out",
+        &format!("neighbour add 10.0.0.254 lladdr {router} dev out nud permanent"),
+        &format!(
+            "neighbour add {} lladdr {standby} dev out nud permanent",
+            example::backend(example::STANDBY).ip()
+        ),
+        "route add 198.51.100.0/24 via 10.0.0.254",
+        "route add blackhole 203.0.113.1",
+        "route add unreachable 203.0.113.2",
+        "route add prohibit 203.0.113.3",
+    ] {
+        ip(line);
+    }
+}
+
+/// Runs `ip` in this thread's namespace, which its children inherit.
+fn ip(line: &str) {
+    let output = Command::new("ip").args(line.split(' ')).output().expect("`ip` of iproute2 runs");
+    assert!(output.status.success(), "ip {line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
