@@ -3,7 +3,7 @@
 //! The XDP program needs interface, MAC addresses and VLAN tags of the way out. Looked up once here they cost a packet
 //! nothing; the kernel's own tables, which the program asks where no next hop is published, cost it a look-up each time.
 //!
-//! [`kernel`] speaks rtnetlink and makes [`facts`], plain data, of what it hears; [`outlook`] says, purely, what follows
+//! `kernel` speaks rtnetlink and makes `facts`, plain data, of what it hears; `outlook` says, purely, what follows
 //! from them; [`Watcher`] drives both and tells the daemon. [`sysctl`] reads the settings on which the rest of the way
 //! depends, for the warnings at start.
 //!
