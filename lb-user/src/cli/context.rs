@@ -31,7 +31,7 @@ pub(super) struct Context {
 }
 
 /// What a configuration file alone says, with every backend taken as up.
-pub(super) struct FromFile {
+pub(super) struct OfFile {
     pub(super) desired: Desired,
     pub(super) plan: Plan,
     pub(super) seed: u64,
@@ -71,7 +71,7 @@ impl Context {
     }
 
     /// The plan of the configuration file, for verbs that work without a daemon: when a file was named, and no socket.
-    pub(super) fn from_file(&self) -> Result<Option<FromFile>, Failure> {
+    pub(super) fn of_file(&self) -> Result<Option<OfFile>, Failure> {
         if self.config.is_none() || self.socket.is_some() {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ impl Context {
         let desired = Desired::of_file(config);
         let network = Network { local: local_addresses(), ..Network::default() };
         let plan = Planner::new(key.seed, Ids::default()).plan(&desired, &Default::default(), &network);
-        Ok(Some(FromFile { desired, plan, seed: key.seed, fingerprint: key.fingerprint }))
+        Ok(Some(OfFile { desired, plan, seed: key.seed, fingerprint: key.fingerprint }))
     }
 
     /// Asks the daemon.

@@ -8,7 +8,7 @@ use crate::daemon;
 
 /// Prints a digest of each lookup table: the daemon's as they are now, or those of the file that `-c` names.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    let digests: Vec<Digest> = match context.from_file()? {
+    let digests: Vec<Digest> = match context.of_file()? {
         Some(file) => daemon::digests(&file.plan.pools, file.fingerprint),
         None => context.ask(|client| async move { client.get("/v1/digest").await })?,
     };

@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, Args { files, payload }: &Args) -> Result<(
             packets.extend(pcap::frames(file)?);
         }
     }
-    let file = context.from_file()?;
+    let file = context.of_file()?;
     let mut explained: Vec<Explanation> = Vec::new();
     for batch in packets.chunks(BATCH) {
         let batch: Vec<Hex> = batch.iter().cloned().map(Hex).collect();

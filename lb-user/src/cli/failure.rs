@@ -54,7 +54,12 @@ impl From<anyhow::Error> for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        Self::new(Code::BadUsage, error.to_string())
+        let message = match error {
+            // A line each, which begin with the file's name and the line's number for editors to jump to.
+            LoadError::Wrong(problems) => format!("{} is wrong:\n{problems}", problems.file),
+            error @ LoadError::Unreadable { .. } => error.to_string(),
+        };
+        Self::new(Code::BadUsage, message)
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Args {
 /// Says who owns a user: by the daemon's live tables, or by those of the file that `-c` names.
 pub(super) fn run(context: &Context, Args { uri, pool, vip }: &Args) -> Result<(), Failure> {
     let (pool, vip) = (pool.as_deref(), vip.as_deref());
-    let owner: Owner = match context.from_file()? {
+    let owner: Owner = match context.of_file()? {
         Some(file) => {
             lookup(uri, Which { pool, vip }, &file.desired, &file.plan, file.seed).map_err(Error::from)?
         }

@@ -85,3 +85,47 @@ fn of_pcapng(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Flaw> {
     }
     Ok(frames)
 }
+
+#[cfg(test)]
+mod tests {
+    use pcap_file::Endianness;
+    use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+    use pcap_file::pcapng::PcapNgWriter;
+    use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
+    use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionBlock;
+
+    use super::*;
+
+    const FRAMES: [&[u8]; 2] = [b"the first frame", b"the second frame"];
+
+    #[test]
+    fn frames_come_out_of_both_kinds_of_capture() {
+        for endianness in [Endianness::Little, Endianness::Big] {
+            let header = PcapHeader { endianness, ..PcapHeader::default() };
+            let mut pcap = PcapWriter::with_header(Vec::new(), header).unwrap();
+            let mut pcapng = PcapNgWriter::with_endianness(Vec::new(), endianness).unwrap();
+            let interface =
+                InterfaceDescriptionBlock { linktype: DataLink::ETHERNET, snaplen: 0, options: Vec::new() };
+            pcapng.write_pcapng_block(interface).unwrap();
+            for frame in FRAMES {
+                pcap.write_packet(&PcapPacket::new(Default::default(), frame.len() as u32, frame)).unwrap();
+                let packet = EnhancedPacketBlock {
+                    interface_id: 0,
+                    timestamp: Default::default(),
+                    original_len: frame.len() as u32,
+                    data: frame.into(),
+                    options: Vec::new(),
+                };
+                pcapng.write_pcapng_block(packet).unwrap();
+            }
+            let folder = tempfile::tempdir().unwrap();
+            for (name, bytes) in [("a.pcap", pcap.into_writer()), ("a.pcapng", pcapng.into_inner())] {
+                let file = folder.path().join(name);
+                fs::write(&file, &bytes).unwrap();
+                assert_eq!(frames(&file).unwrap(), FRAMES, "{name}, {endianness:?}");
+                fs::write(&file, &bytes[..bytes.len() - 3]).unwrap();
+                assert!(frames(&file).is_err(), "{name} cut short");
+            }
+        }
+    }
+}

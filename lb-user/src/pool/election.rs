@@ -56,8 +56,8 @@ pub struct Election<'a> {
 }
 
 /// Decides for the groups of one pool.
-pub fn elect<'a>(groups: &[Vec<Member<'a>>], rule: OnGroupDown) -> Election<'a> {
-    let any = |able: &dyn Fn(&Member<'a>) -> bool| groups.iter().flatten().any(able);
+pub fn elect<'a>(groups: &[&[Member<'a>]], rule: OnGroupDown) -> Election<'a> {
+    let any = |able: &dyn Fn(&Member<'a>) -> bool| groups.iter().copied().flatten().any(able);
     let is_active = |member: &Member<'a>| member.can_serve() && member.state == State::Active;
     let is_panic = rule == OnGroupDown::Remap
         && !any(&|member| member.can_serve())
@@ -69,7 +69,7 @@ pub fn elect<'a>(groups: &[Vec<Member<'a>>], rule: OnGroupDown) -> Election<'a> 
     } else {
         &|member| member.can_serve()
     };
-    let seat = |group: &Vec<Member<'a>>| {
+    let seat = |group: &&[Member<'a>]| {
         let able = group.iter().filter(|member| if is_panic { takes(member) } else { member.can_serve() });
         let active = able.min_by_key(|member| (member.state, member.priority, member.name));
         let takes = group.iter().any(takes);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     /// `a1*` serves and its group keeps its slots, `-` is nobody; without `*` the group's slots go elsewhere.
-    fn shown(groups: &[Vec<Member<'_>>], rule: OnGroupDown) -> String {
+    fn shown(groups: &[&[Member<'_>]], rule: OnGroupDown) -> String {
         let election = elect(groups, rule);
         let seats = election.seats.iter().map(|seat| {
             assert!(seat.keeps || !seat.takes);
@@ -116,7 +116,7 @@ mod tests {
             let [first, second] = members;
             let group =
                 vec![member("a0", first.0, first.1, first.2), member("a1", second.0, second.1, second.2)];
-            assert_eq!(shown(&[group, vec![member("b", 0, Active, true)]], Remap), expected, "{members:?}");
+            assert_eq!(shown(&[&group, &[member("b", 0, Active, true)]], Remap), expected, "{members:?}");
         }
     }
 
@@ -133,7 +133,8 @@ mod tests {
             ((Maintenance, true), (Maintenance, true), "- -", "-* -*"),
             ((Maintenance, true), (Active, true), "- b*", "-* b*"),
         ] {
-            let groups = [vec![member("a", 0, a.0, a.1)], vec![member("b", 0, b.0, b.1)]];
+            let (a_member, b_member) = ([member("a", 0, a.0, a.1)], [member("b", 0, b.0, b.1)]);
+            let groups: [&[Member<'_>]; 2] = [&a_member, &b_member];
             assert_eq!(shown(&groups, Remap), remap, "{a:?} {b:?}");
             assert_eq!(shown(&groups, Drop), drop, "{a:?} {b:?}");
         }

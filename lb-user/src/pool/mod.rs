@@ -8,6 +8,7 @@
 //! Invariant: a plan follows from configuration, changes, health, network and ids alone. Neither the order in which
 //! they came about nor any earlier plan matters, so that every node that knows the same decides the same.
 pub mod changes;
+mod deal;
 pub mod desired;
 pub mod digest;
 pub mod election;

@@ -1,19 +1,17 @@
 //! Makes plans. Holds what is worth keeping between them: the ids, and the dealt tables, which take milliseconds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use lb_common::decide::domain_hash;
 use lb_common::layout::{Host, KeyKind, Rules};
 use lb_common::limits::DOMAINS_LIMIT;
-use lb_common::slot::SLOTS;
 
+use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
 use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, path};
 use crate::config::{Config, KeyRule, Pool, Vip};
-use crate::datapath::image::{Backend, Image, Slots, Vip as VipEntry};
+use crate::datapath::image::{Backend, Image, Vip as VipEntry};
 use crate::net::Network;
-use crate::table::{NOBODY, Share, Table};
 
 /// Makes a plan of what is wanted and what is up.
 #[derive(Clone, Debug)]
@@ -21,14 +19,6 @@ pub struct Planner {
     seed: u64,
     ids: Ids,
     deals: BTreeMap<String, Deal>,
-}
-
-/// A pool's table with the shares it was dealt for, and what became of it last.
-#[derive(Clone, Debug)]
-struct Deal {
-    shares: Vec<(String, u32)>,
-    table: Table,
-    last: Option<(Vec<(u16, bool, bool)>, Slots)>,
 }
 
 impl Planner {
@@ -107,21 +97,19 @@ impl Planner {
 
     fn plan_pool(&mut self, desired: &Desired, pool: &Pool, down: &BTreeSet<String>) -> PoolPlan {
         let groups = groups(desired, pool, down);
-        let members: Vec<Vec<Member<'_>>> = groups.iter().map(|(_, _, members)| members.clone()).collect();
+        let members: Vec<&[Member<'_>]> = groups.iter().map(|group| group.members.as_slice()).collect();
         let Election { seats, is_panic } = election::elect(&members, pool.on_group_down);
-        let ids: Vec<u32> = groups
-            .iter()
-            .map(|(name, _, _)| self.ids.groups.get(&path(&pool.name, name)).expect("numbered"))
-            .collect();
-        let shares = groups.iter().map(|(name, weight, _)| ((*name).to_owned(), *weight)).collect();
-        let slots = self.deal(&pool.name, shares, &ids, &seats);
-        let mut counts = BTreeMap::<u16, u32>::new();
-        slots.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
-        let plan = |((name, weight, _), (id, seat)): (&(&str, u32, _), (&u32, &Seat<'_>))| GroupPlan {
-            name: (*name).to_owned(),
+        let ids =
+            groups.iter().map(|group| self.ids.groups.get(&path(&pool.name, group.name)).expect("numbered"));
+        let ids: Vec<u32> = ids.collect();
+        let holder = |(id, seat): (&u32, &Seat<'_>)| Holder { id: *id, keeps: seat.keeps, takes: seat.takes };
+        let slots = self.deal(pool, &groups).slots(ids.iter().zip(&seats).map(holder).collect());
+        let counts = deal::counts(&slots);
+        let plan = |(group, (id, seat)): (&Group<'_>, (&u32, &Seat<'_>))| GroupPlan {
+            name: group.name.to_owned(),
             id: *id,
-            weight: *weight,
-            slots: counts.get(&(*id as u16)).copied().unwrap_or(0),
+            weight: group.weight,
+            slots: counts.get(id).copied().unwrap_or(0),
             active: seat.active.map(|name| (name.to_owned(), self.backend(&pool.name, name))),
             is_up: seat.takes && !is_panic,
         };
@@ -129,31 +117,13 @@ impl Planner {
         PoolPlan { name: pool.name.clone(), slots, is_panic, groups }
     }
 
-    /// The slots of a pool, by id of their group. Dealt anew when names or weights of groups changed, and given to
-    /// stand-ins when an election says something else than the last time.
-    fn deal(&mut self, pool: &str, shares: Vec<(String, u32)>, ids: &[u32], seats: &[Seat<'_>]) -> Slots {
-        let seed = self.seed;
-        let fresh = |shares: Vec<(String, u32)>| {
-            let asked: Vec<Share<'_>> =
-                shares.iter().map(|(name, weight)| Share { name, weight: *weight }).collect();
-            let table = Table::build(&asked, seed);
-            Deal { shares, table, last: None }
-        };
-        let deal = match self.deals.remove(pool) {
-            Some(deal) if deal.shares == shares => deal,
-            _ => fresh(shares),
-        };
-        let deal = self.deals.entry(pool.to_owned()).or_insert(deal);
-        let asked: Vec<(u16, bool, bool)> =
-            ids.iter().zip(seats).map(|(id, seat)| (*id as u16, seat.keeps, seat.takes)).collect();
-        match &deal.last {
-            Some((last, slots)) if *last == asked => Arc::clone(slots),
-            _ => {
-                let slots = slots(&deal.table, &asked);
-                deal.last = Some((asked, Arc::clone(&slots)));
-                slots
-            }
-        }
+    /// The table of a pool, dealt anew when names or weights of groups have changed.
+    fn deal(&mut self, pool: &Pool, groups: &[Group<'_>]) -> &mut Deal {
+        let shares: Vec<(String, u32)> =
+            groups.iter().map(|group| (group.name.to_owned(), group.weight)).collect();
+        let kept = self.deals.remove(&pool.name).filter(|deal| deal.is_for(&shares));
+        let deal = kept.unwrap_or_else(|| Deal::new(shares, self.seed));
+        self.deals.entry(pool.name.clone()).or_insert(deal)
     }
 
     fn plan_vip(&self, vip: &Vip, config: &Config, image: &mut Image) {
@@ -169,17 +139,20 @@ impl Planner {
 }
 
 /// The name of a VIP that is unique in the configuration.
-pub(crate) fn vip_name(vip: &Vip) -> String {
+fn vip_name(vip: &Vip) -> String {
     format!("{}/{}", vip.socket(), vip.transport)
 }
 
-/// The groups of a pool in the order in which they first appear, with weight and members.
-fn groups<'a>(
-    desired: &'a Desired,
-    pool: &'a Pool,
-    down: &BTreeSet<String>,
-) -> Vec<(&'a str, u32, Vec<Member<'a>>)> {
-    let mut groups: Vec<(&str, u32, Vec<Member<'_>>)> = Vec::new();
+/// A group and its members.
+struct Group<'a> {
+    name: &'a str,
+    weight: u32,
+    members: Vec<Member<'a>>,
+}
+
+/// The groups of a pool in the order in which they first appear.
+fn groups<'a>(desired: &'a Desired, pool: &'a Pool, down: &BTreeSet<String>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = BTreeMap::new();
     for backend in &pool.backends {
         let member = Member {
@@ -189,30 +162,16 @@ fn groups<'a>(
             is_up: !down.contains(&path(&pool.name, &backend.name)),
         };
         let place = *places.entry(backend.group.as_str()).or_insert_with(|| {
-            groups.push((&backend.group, backend.weight, Vec::new()));
+            groups.push(Group { name: &backend.group, weight: backend.weight, members: Vec::new() });
             groups.len() - 1
         });
-        groups[place].2.push(member);
+        groups[place].members.push(member);
     }
     groups
 }
 
-/// Slots by id: those of groups that keep theirs stay, the others go to groups that take some.
-fn slots(table: &Table, groups: &[(u16, bool, bool)]) -> Slots {
-    let takes: Vec<bool> = groups.iter().map(|(_, _, takes)| *takes).collect();
-    let stand_ins = table.with_down(&takes);
-    let mut slots = Arc::new([0; SLOTS]);
-    let by_slot = Arc::get_mut(&mut slots).expect("nobody else has it yet");
-    for ((slot, owner), stand_in) in by_slot.iter_mut().zip(table.owners()).zip(stand_ins) {
-        let keeps = groups.get(usize::from(*owner)).is_some_and(|(_, keeps, _)| *keeps);
-        let holder = if keeps { *owner } else { stand_in };
-        *slot = if holder == NOBODY { 0 } else { groups[usize::from(holder)].0 };
-    }
-    slots
-}
-
 /// How a VIP's messages are judged.
-pub(crate) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
+pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
     let mut domains = [0; DOMAINS_LIMIT];
     for (entry, domain) in domains.iter_mut().zip(&vip.domains) {
         *entry = domain_hash(domain.as_bytes(), seed);

@@ -1,0 +1,191 @@
+//! The binary `siplb` as a shell sees it, without root and without a daemon.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+[node]
+interfaces = ["eth0"]
+hash-key = "hex:000102030405060708090a0b0c0d0e0f"
+socket = "/nowhere/siplb.sock"
+
+[[vip]]
+address = "192.0.2.10"
+pool = "registrars"
+domains = ["example.com"]
+
+[[pool]]
+name = "registrars"
+
+[[pool.backend]]
+name = "a1"
+address = "10.0.0.11"
+
+[[pool.backend]]
+name = "b1"
+address = "10.0.0.12"
+"#;
+
+const BAD: &str = r#"
+[node]
+interfaces = ["eth0"]
+hash-key = "hex:0001"
+
+[[vip]]
+address = "192.0.2.10"
+pool = "registrar"
+
+[[pool]]
+name = "registrars"
+foward = "nat"
+
+[[pool.backend]]
+name = "a1"
+address = "10.0.0.256"
+"#;
+
+/// A folder with configurations, in which `siplb` is run.
+struct Shell(TempDir);
+
+impl Shell {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("good.toml"), GOOD).unwrap();
+        fs::write(folder.path().join("bad.toml"), BAD).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs `siplb` and shows its exit code and what it printed.
+    fn run(&self, arguments: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_siplb"));
+        command
+            .current_dir(&self.0)
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null())
+            .env("COLUMNS", "100");
+        let output = command.output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        let mut shown = format!("exit {}\n", output.status.code().unwrap());
+        if !out.is_empty() {
+            shown += &format!("--- stdout\n{out}");
+        }
+        if !err.is_empty() {
+            shown += &format!("--- stderr\n{err}");
+        }
+        shown
+    }
+}
+
+#[test]
+fn help() {
+    assert_snapshot!(Shell::new().run("--help"));
+}
+
+#[test]
+fn help_of_backend_add() {
+    assert_snapshot!(Shell::new().run("backend add --help"));
+}
+
+#[test]
+fn usage() {
+    assert_snapshot!(Shell::new().run("backend drain"));
+    assert_snapshot!(Shell::new().run("backend add registrars c1 10.0.0.999"));
+    assert_snapshot!(Shell::new().run("backend weight a1 0"));
+    assert!(Shell::new().run("no-such-verb").starts_with("exit 2\n"));
+}
+
+#[test]
+fn check() {
+    assert_snapshot!(Shell::new().run("check -c good.toml"));
+    assert_snapshot!(Shell::new().run("check -c bad.toml"));
+    assert_snapshot!(Shell::new().run("check -c nowhere.toml"));
+}
+
+#[test]
+fn check_as_json() {
+    assert_snapshot!(Shell::new().run("--json check -c good.toml"));
+    assert_snapshot!(Shell::new().run("--json check -c bad.toml"));
+}
+
+#[test]
+fn lookup_in_a_file() {
+    let shell = Shell::new();
+    assert_snapshot!(shell.run("-c good.toml lookup sip:%61lice@example.com"));
+    assert_snapshot!(shell.run("--json -c good.toml lookup tel:+1-201-555-0123"));
+    assert_snapshot!(shell.run("-c good.toml lookup sip:example.com"));
+    assert_snapshot!(shell.run("-c good.toml lookup sip:a@h --pool proxies"));
+    assert!(shell.run("-c bad.toml lookup sip:a@h").starts_with("exit 2\n"));
+}
+
+#[test]
+fn digest_of_a_file() {
+    let shell = Shell::new();
+    assert_snapshot!(shell.run("--json -c good.toml digest"));
+    let other = GOOD.replace("0e0f", "0e10");
+    fs::write(shell.path("other.toml"), other).unwrap();
+    assert_ne!(shell.run("--json -c good.toml digest"), shell.run("--json -c other.toml digest"));
+}
+
+#[test]
+fn no_daemon() {
+    let shell = Shell::new();
+    assert_snapshot!(shell.run("-c good.toml status"));
+    for verb in ["backend list", "backend ready a1", "reload", "lookup sip:a@h", "digest"] {
+        let shown = shell.run(&format!("--socket /nowhere/siplb.sock {verb}"));
+        assert!(
+            shown.starts_with("exit 3\n--- stderr\nsiplb: no siplb listens on /nowhere/siplb.sock"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_configuration_that_is_wrong_starts_no_daemon() {
+    assert_snapshot!(Shell::new().run("-c bad.toml run"));
+}
+
+#[test]
+fn completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let shown = Shell::new().run(&format!("completions {shell}"));
+        assert!(shown.starts_with("exit 0\n") && shown.contains("maintenance"), "{shell}");
+    }
+}
+
+#[test]
+fn what_is_no_capture_of_ethernet_is_refused() {
+    let shell = Shell::new();
+    // A pcap header: magic, version 2.4, zone, precision, snap length, link type 113 (Linux cooked).
+    let header = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 113].map(u32::to_le_bytes).concat();
+    fs::write(shell.path("cooked.pcap"), header).unwrap();
+    assert_snapshot!(shell.run("-c good.toml explain cooked.pcap"));
+    assert_snapshot!(shell.run("-c good.toml explain good.toml"));
+    assert_snapshot!(shell.run("-c good.toml explain nowhere.pcap"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_siplb"))
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+}
+
+#[test]
+fn the_shipped_configuration_is_right() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/siplb.toml");
+    assert!(Shell::new().run(&format!("--json check -c {}", shipped.display())).starts_with("exit 0\n"));
+}
