@@ -27,12 +27,12 @@ pub enum Action {
 pub struct Program(Explainer);
 
 impl Program {
-    /// Makes an image live.
+    /// Makes an image live and returns its generation.
     ///
     /// # Panics
     /// When the kernel refuses.
-    pub fn publish(&mut self, image: &Image) {
-        self.0.publish(image).expect("the kernel takes the state");
+    pub fn publish(&mut self, image: &Image) -> u32 {
+        self.0.publish(image).expect("the kernel takes the state")
     }
 
     /// Runs a frame of at least 14 bytes.
