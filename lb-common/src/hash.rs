@@ -53,6 +53,19 @@ pub const fn xxh64(words: &Words, count: u64, seed: u64) -> u64 {
     avalanche(short_tail(join(lanes).wrapping_add(bytes), words, 4, count - 4))
 }
 
+/// [`key_hash`] of at most three words, which most keys fit in.
+#[inline(always)]
+pub const fn short_key_hash(words: [u64; 3], count: u64, seed: u64) -> u64 {
+    let mut hash = tail(seed.wrapping_add(PRIME_5).wrapping_add(8 * count), words[0]);
+    if count >= 2 {
+        hash = tail(hash, words[1]);
+    }
+    if count >= 3 {
+        hash = tail(hash, words[2]);
+    }
+    reserved(avalanche(hash))
+}
+
 #[inline(always)]
 const fn stripe(lanes: [u64; 4], words: [u64; 4]) -> [u64; 4] {
     [
@@ -100,7 +113,13 @@ const fn avalanche(mut hash: u64) -> u64 {
 /// The hash of a key. Zero is kept for "no key", and all ones for "not said yet": a `u64` carries these too.
 #[inline(always)]
 pub const fn key_hash(words: &Words, count: u64, seed: u64) -> u64 {
-    match xxh64(words, count, seed) {
+    reserved(xxh64(words, count, seed))
+}
+
+/// Moves a hash off the two values that mean something else.
+#[inline(always)]
+const fn reserved(hash: u64) -> u64 {
+    match hash {
         0 => 1,
         u64::MAX => u64::MAX - 1,
         hash => hash,
@@ -117,6 +136,10 @@ mod tests {
         fn equals_the_reference(words: Words, count in 0usize..=WORDS, seed: u64) {
             let bytes: Vec<u8> = words[..count].iter().flat_map(|w| w.to_le_bytes()).collect();
             prop_assert_eq!(xxh64(&words, count as u64, seed), xxhash_rust::xxh64::xxh64(&bytes, seed));
+            if (1..=3).contains(&count) {
+                let short = short_key_hash([words[0], words[1], words[2]], count as u64, seed);
+                prop_assert_eq!(short, key_hash(&words, count as u64, seed));
+            }
         }
     }
 }

@@ -1,8 +1,6 @@
 //! `account -> verdict`: the one exit. Every packet is counted here under its reason.
 
-use crate::{
-    maps::{BACKEND_COUNTERS, COUNTERS, TRACE},
-};
+use crate::maps::{BACKEND_COUNTERS, COUNTERS, TRACE};
 use aya_ebpf::bindings::xdp_action;
 use lb_common::{
     layout::{Counter, Trace},
@@ -53,9 +51,14 @@ pub(crate) fn account(bytes: u64, outcome: &Outcome) -> u32 {
     {
         // SAFETY: as above.
         let counter = unsafe { &mut *counter };
-        count(if reason == Reason::Replied as u8 { &mut counter.replies } else { &mut counter.requests }, bytes);
+        count(
+            if reason == Reason::Replied as u8 { &mut counter.replies } else { &mut counter.requests },
+            bytes,
+        );
     }
-    if is_traced() && let Some(trace) = TRACE.get_ptr_mut(0) {
+    if is_traced()
+        && let Some(trace) = TRACE.get_ptr_mut(0)
+    {
         // SAFETY: one packet at a time is explained.
         unsafe { *trace = Trace { reason, ..outcome.trace } };
     }

@@ -105,7 +105,8 @@ pub(crate) fn parse(packet: Packet, zero: u64) -> Result<Datagram, u8> {
     let mut tags = 0;
     while tags < VLAN_LIMIT as u64 && (ethertype == VLAN || ethertype == QINQ) {
         tags += 1;
-        ethertype = packet.read::<u16>(ETHERNET_BYTES + tags * VLAN_BYTES - 2).ok_or(Reason::Malformed as u8)?;
+        ethertype =
+            packet.read::<u16>(ETHERNET_BYTES + tags * VLAN_BYTES - 2).ok_or(Reason::Malformed as u8)?;
     }
     let tags = tags ^ zero;
     let ip = ETHERNET_BYTES + (tags & 3) * VLAN_BYTES;

@@ -5,7 +5,8 @@ use aya_ebpf::{
     maps::{Array, DevMapHash, HashMap, PerCpuArray},
 };
 use lb_common::layout::{
-    Backend, BackendCounter, Counter, Group, Host, HostKey, Meta, NextHop, Ports, Socket, SocketKey, Table, Trace, Vip,
+    Backend, BackendCounter, Counter, Group, Host, HostKey, Meta, NextHop, Ports, Socket, SocketKey, Table,
+    Trace, Vip,
 };
 
 const BPF_F_NO_PREALLOC: u32 = 1;

@@ -4,7 +4,10 @@
 //! comparison and in the read in two different ways, of which the verifier then knows nothing; [`opaque`] makes one value
 //! of it. Offsets are masked, so that the verifier has an upper bound for them.
 
-use aya_ebpf::{bindings::xdp_md, helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len}};
+use aya_ebpf::{
+    bindings::xdp_md,
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
+};
 use core::mem::size_of;
 use lb_common::sip::{
     Message,
@@ -158,6 +161,29 @@ impl Message for Payload {
         }
     }
 
+    /// One comparison for all of them, where the message goes on behind them: it nearly always does.
+    #[inline(always)]
+    fn words<const N: usize>(self, at: u64) -> [u64; N] {
+        let mut words = [self.zero; N];
+        if at + 8 * N as u64 <= self.len
+            && let Some(there) = self.packet.read::<[u64; N]>(self.base + at)
+        {
+            words = there;
+        } else {
+            let mut i = 0;
+            while i < N {
+                words[i] = self.word(at + 8 * i as u64);
+                i += 1;
+            }
+        }
+        let mut i = 0;
+        while i < N {
+            words[i] = self.hide(words[i]);
+            i += 1;
+        }
+        words
+    }
+
     #[inline(always)]
     fn windows(self, from: u64, mut turn: impl FnMut(u64, u64, u64) -> u64) {
         let mut at = self.hide(from);
@@ -206,6 +232,11 @@ impl Message for Payload {
     #[inline(always)]
     fn user_hash(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
         stages::sip_user_hash(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
+    }
+
+    #[inline(always)]
+    fn user_hash_long(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+        stages::sip_user_hash_long(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
     }
 
     #[inline(always)]

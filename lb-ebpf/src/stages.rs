@@ -49,6 +49,8 @@ stages! {
     sip_has_gr(message, at) uri::has_gr(message, at) as u64;
     sip_user_hash(message, span, seed)
         user::hash(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
+    sip_user_hash_long(message, span, seed)
+        user::hash_long(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
     sip_user_hash_decoded(message, span, seed)
         user::hash_decoded(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
     sip_text_hash(message, span, seed) user::hash_text(message, span & 0xffff, span >> 16 & 0xffff, seed);

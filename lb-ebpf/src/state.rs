@@ -2,7 +2,9 @@
 
 use crate::maps::{HOSTS, META, NEXT_HOPS, PORTS, SOCKETS, VIPS};
 use aya_ebpf::maps::Array;
-use lb_common::layout::{Address, Host, HostKey, Meta, NextHop, Port, Ports, Socket, SocketKey, Vip, half, index};
+use lb_common::layout::{
+    Address, Host, HostKey, Meta, NextHop, Port, Ports, Socket, SocketKey, Vip, half, index,
+};
 
 /// What a packet sees of the maps.
 pub(crate) struct State {
@@ -20,7 +22,11 @@ impl State {
         let meta = META.get(0)?;
         // SAFETY: a plain read; volatile, so that it happens once and user space's store is seen whole.
         let generation = unsafe { core::ptr::read_volatile(&meta.generation) };
-        if generation == 0 { None } else { Some(Self { meta, generation, half: half(generation), zero: meta.zero }) }
+        if generation == 0 {
+            None
+        } else {
+            Some(Self { meta, generation, half: half(generation), zero: meta.zero })
+        }
     }
 
     /// `value`, of which the verifier knows nothing any more: see `lb_common::sip::Message::hide`.

@@ -35,6 +35,18 @@ pub trait Message: Copy {
     /// Eight bytes from `at`, little-endian; 0 in place of those past the end.
     fn word(self, at: u64) -> u64;
 
+    /// `N` words from `at`, as [`Message::word`] reads each.
+    #[inline(always)]
+    fn words<const N: usize>(self, at: u64) -> [u64; N] {
+        let mut words = [0; N];
+        let mut i = 0;
+        while i < N {
+            words[i] = self.word(at + 8 * i as u64);
+            i += 1;
+        }
+        words
+    }
+
     /// Calls `turn(at, low, high)` with the sixteen bytes at `from`, 0 in place of those past the end. Its answer, 1 to
     /// 16, is how far the next turn steps; 0 ends, as does the end of the message.
     fn windows(self, from: u64, turn: impl FnMut(u64, u64, u64) -> u64);
@@ -87,6 +99,12 @@ pub trait Message: Copy {
     #[inline(always)]
     fn user_hash(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
         user::hash(self, at, end, tail, seed)
+    }
+
+    /// Stage [`user::hash_long`].
+    #[inline(always)]
+    fn user_hash_long(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+        user::hash_long(self, at, end, tail, seed)
     }
 
     /// Stage [`user::hash_decoded`], the way of users with escapes and of numbers with separators.

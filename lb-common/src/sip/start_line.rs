@@ -130,21 +130,22 @@ fn short<M: Message>(message: M, low: u64) -> Kind {
 #[inline(always)]
 fn method<M: Message>(message: M, start: u64, word: u64) -> StartLine {
     let stops = |word: u64| below(word, 0x21) | high(word);
+    let [second, third, fourth] = message.words(start + 8);
     let mut length = first(stops(word));
     let mut last = word;
     if length == 8 {
-        last = message.word(start + 8);
+        last = second;
         length += first(stops(last));
     }
     if length == 16 {
-        last = message.word(start + 16);
+        last = third;
         length += first(stops(last));
     }
     if length == 24 {
-        last = message.word(start + 24);
+        last = fourth;
         length += first(stops(last));
     }
-    let length = message.hide(length);
+    let (length, last) = (message.hide(length), message.hide(last));
     if length > METHOD_LIMIT {
         return StartLine::no(Kind::MethodTooLong);
     }

@@ -12,7 +12,7 @@
 
 use super::Message;
 use crate::{
-    hash::{WORDS, Words, key_hash},
+    hash::{WORDS, Words, key_hash, short_key_hash},
     limits::KEY_LIMIT,
     swar::{differs, equal, first, keep, lower, not_digit, splat},
 };
@@ -64,53 +64,102 @@ pub fn hash_text<M: Message>(message: M, at: u64, end: u64, seed: u64) -> u64 {
     text.hash(seed)
 }
 
-/// What [`hash`] answers about a user that it leaves to [`hash_decoded`].
+/// Bytes that [`hash`] takes at once: three words.
+pub const SHORT: u64 = 24;
+
+/// What [`hash`] and [`hash_long`] answer about a user that they leave to [`hash_decoded`].
 pub const TO_DECODE: u64 = u64::MAX;
 
 /// The key hash of the canonical user in the user part between two offsets; 0 when there is none.
 ///
 /// `tail`: a number of more digits than this counts by its last `tail` digits; 0 is off.
+///
+/// For user parts of at most [`SHORT`] bytes.
 #[inline(always)]
 pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+    let [a, b, c] = message.words(at);
+    let mut scan = Scan::new(message, end - at);
+    let words = [scan.word(a), scan.word(b), scan.word(c)];
+    if scan.is_to_decode(words[0], tail) {
+        return TO_DECODE;
+    }
+    if scan.length == 0 { 0 } else { short_key_hash(words, (scan.length + 7) >> 3, seed) }
+}
+
+/// The same for longer ones.
+#[inline(always)]
+pub fn hash_long<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
     if end - at > KEY_LIMIT {
         return TO_DECODE;
     }
-    let mut user = Canonical { words: [0; WORDS], length: end - at };
-    let mut escapes = 0;
-    let mut letters = 0;
+    let mut words = [0; WORDS];
+    let mut scan = Scan::new(message, end - at);
     let mut i = 0;
-    while i < WORDS as u64 && 8 * i < user.length {
-        let word = message.word(at + 8 * i);
-        let cut = first(equal(word, b':') | equal(word, b';'));
-        let here = message.least(cut, message.least(user.length - 8 * i, 8));
-        let word = keep(word, here);
-        user.words[i as usize] = word;
-        escapes |= equal(word, b'%');
-        letters |= not_digit(word | !keep(!0, here) & splat(b'0'));
-        if here < 8 {
-            user.length = 8 * i + here;
-            break;
-        }
+    while i < WORDS && scan.rest != 0 {
+        words[i] = scan.word(message.word(at + 8 * i as u64));
         i += 1;
     }
-    let leads = user.words[0] & 0xff;
-    // A number begins with one of `(+-.` or a digit; 0x28 to 0x39 has these and `)*,/`. One of digits only is canonical.
-    let may_be_number = leads >= b'(' as u64 && leads <= b'9' as u64;
-    let only_digits = letters == 0 || (letters == 0x80 && leads == b'+' as u64);
-    if escapes != 0 || may_be_number && (!only_digits || tail != 0) {
+    if scan.is_to_decode(words[0], tail) {
         return TO_DECODE;
     }
-    user.hash(seed)
+    if scan.length == 0 { 0 } else { key_hash(&words, (scan.length + 7) >> 3, seed) }
+}
+
+/// A user part, taken word by word up to its cut.
+struct Scan<M> {
+    message: M,
+    /// Bytes not taken yet; 0 behind a cut.
+    rest: u64,
+    /// Bytes taken.
+    length: u64,
+    /// Marks of escapes in any word.
+    escapes: u64,
+    /// Marks of bytes that are not digits.
+    others: u64,
+}
+
+impl<M: Message> Scan<M> {
+    #[inline(always)]
+    fn new(message: M, rest: u64) -> Self {
+        Self { message, rest, length: 0, escapes: 0, others: 0 }
+    }
+
+    /// Takes the next word: what of it belongs to the user, in small letters.
+    #[inline(always)]
+    fn word(&mut self, word: u64) -> u64 {
+        let there = self.message.least(self.rest, 8);
+        let cut = first(equal(word, b':') | equal(word, b';'));
+        let taken = self.message.least(cut, there);
+        self.rest = self.message.hide(if taken < there { 0 } else { self.rest - there });
+        self.length += taken;
+        let word = keep(word, taken);
+        self.escapes |= equal(word, b'%');
+        // A plus in front is digit enough: it may stand before a number that is canonical.
+        let plus = if self.length == taken { (word & 0xff == b'+' as u64) as u64 * 0x80 } else { 0 };
+        self.others |= not_digit(word | !keep(!0, taken) & splat(b'0')) & !plus;
+        lower(word)
+    }
+
+    /// Must the user be decoded: has it an escape, or is it a number with separators, or to be shortened?
+    #[inline(always)]
+    fn is_to_decode(&self, first: u64, tail: u8) -> bool {
+        // A number begins with one of `(+-.` or a digit; 0x28 to 0x39 has these and `)*,/`.
+        let leads = first & 0xff;
+        let may_be_number = leads >= b'(' as u64 && leads <= b'9' as u64;
+        self.escapes != 0 || may_be_number && (self.others != 0 || tail != 0)
+    }
 }
 
 /// The key hash of the canonical user, by the shorter way where that will do.
 #[inline(always)]
 pub fn key<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
     // Not one inside the other: the stack of a BPF program holds 512 bytes, over all calls under way.
-    match message.user_hash(at, end, tail, seed) {
-        TO_DECODE => message.user_hash_decoded(at, end, tail, seed),
-        hash => hash,
-    }
+    let hash = if end - at <= SHORT {
+        message.user_hash(at, end, tail, seed)
+    } else {
+        message.user_hash_long(at, end, tail, seed)
+    };
+    if hash == TO_DECODE { message.user_hash_decoded(at, end, tail, seed) } else { hash }
 }
 
 /// The same for any user part, byte by byte.

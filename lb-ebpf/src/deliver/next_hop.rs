@@ -102,7 +102,8 @@ fn out_of(packet: Packet, interface: u32) -> u32 {
 fn mac(bytes: &[u8; 6]) -> [u8; 6] {
     let words: *const u16 = bytes.as_ptr().cast();
     // SAFETY: the three reads cover the six bytes; both addresses lie at an even offset of `bpf_fib_lookup`.
-    let [a, b, c] = unsafe { [words.read_volatile(), words.add(1).read_volatile(), words.add(2).read_volatile()] };
+    let [a, b, c] =
+        unsafe { [words.read_volatile(), words.add(1).read_volatile(), words.add(2).read_volatile()] };
     let ([a, b], [c, d], [e, f]) = (a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes());
     [a, b, c, d, e, f]
 }
