@@ -2,6 +2,7 @@
 //!
 //! A verb that needs tools asks `setup` for them first, so that a fresh clone needs no other command than the verb itself.
 
+mod bench;
 mod build;
 mod demo;
 mod fuzz;
@@ -28,6 +29,8 @@ enum Verb {
     Lint,
     /// Fuzz the scanner
     Fuzz(fuzz::Args),
+    /// Measure what a packet pays
+    Bench(bench::Args),
     /// Show siplb at work: real Kamailio servers, real calls, one server killed
     Demo(demo::Args),
     /// Load every eBPF program and print what the kernel's verifier had to do for it
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Lint => lint::run(),
         Verb::Fuzz(args) => fuzz::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Verifier => verifier::run(),
     };
