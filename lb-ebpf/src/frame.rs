@@ -96,26 +96,31 @@ struct Udp {
     checksum: u16,
 }
 
-/// Reads a frame down to the UDP ports.
+/// Reads a frame down to the UDP ports, and hands what it is to `with`.
 ///
-/// `zero` hides from the verifier which of the few possible offsets it is dealing with, or it would follow each.
+/// `with` is compiled once for each family, which then is a constant in it: nobody carries four words for an address of
+/// one. `zero` hides from the verifier which of the few possible offsets it is dealing with, or it would follow each.
 #[inline(always)]
-pub(crate) fn parse(packet: Packet, zero: u64) -> Result<Datagram, u8> {
-    let mut ethertype = packet.read::<u16>(ETHERNET_BYTES - 2).ok_or(Reason::Malformed as u8)?;
+pub(crate) fn parse<T>(packet: Packet, zero: u64, with: impl Fn(Result<Datagram, u8>) -> T) -> T {
+    let Some(mut ethertype) = packet.read::<u16>(ETHERNET_BYTES - 2) else {
+        return with(Err(Reason::Malformed as u8));
+    };
     let mut tags = 0;
     while tags < VLAN_LIMIT as u64 && (ethertype == VLAN || ethertype == QINQ) {
         tags += 1;
-        ethertype =
-            packet.read::<u16>(ETHERNET_BYTES + tags * VLAN_BYTES - 2).ok_or(Reason::Malformed as u8)?;
+        let Some(next) = packet.read::<u16>(ETHERNET_BYTES + tags * VLAN_BYTES - 2) else {
+            return with(Err(Reason::Malformed as u8));
+        };
+        ethertype = next;
     }
     let tags = tags ^ zero;
     let ip = ETHERNET_BYTES + (tags & 3) * VLAN_BYTES;
     if ethertype == IPV4 {
-        ipv4(packet, ip, tags, zero)
+        with(ipv4(packet, ip, tags, zero))
     } else if ethertype == IPV6 {
-        ipv6(packet, ip, tags)
+        with(ipv6(packet, ip, tags))
     } else {
-        Err(Reason::NotIp as u8)
+        with(Err(Reason::NotIp as u8))
     }
 }
 

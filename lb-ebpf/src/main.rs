@@ -17,6 +17,7 @@ mod program;
 mod reply;
 mod stages;
 mod state;
+mod trace;
 mod vip;
 
 use aya_ebpf::{macros::xdp, programs::XdpContext};

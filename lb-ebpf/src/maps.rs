@@ -60,6 +60,6 @@ pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries
 #[map]
 pub(crate) static BACKEND_COUNTERS: PerCpuArray<BackendCounter> = PerCpuArray::with_max_entries(1, 0);
 
-/// What an instance with [`crate::account::TRACE_ON`] says of its last packet.
+/// What an instance with [`crate::trace::TRACE_ON`] says of its last packet.
 #[map]
 pub(crate) static TRACE: Array<Trace> = Array::with_max_entries(1, 0);

@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Outcome, account},
-    frame,
+    frame::{self, Datagram},
     packet::Packet,
     reply,
     state::State,
@@ -16,27 +16,38 @@ use lb_common::{decide::decide, layout::Ports, reason::Reason};
 pub(crate) fn balance(packet: Packet) -> u32 {
     let Some(state) = State::live() else { return xdp_action::XDP_PASS };
     let bytes = packet.linear_bytes();
-    account(bytes, &outcome(packet, &state))
+    frame::parse(
+        packet,
+        state.zero,
+        #[inline(always)]
+        |datagram| match datagram {
+            Ok(datagram) => account(bytes, outcome(packet, &state, &datagram)),
+            Err(reason) => account(bytes, Outcome::new(reason)),
+        },
+    )
 }
 
-/// What becomes of a frame. What is neither to a VIP nor from a backend's SIP socket pays for its headers and for two bits
-/// of a bitmap.
+/// What becomes of a datagram. What is neither to a VIP nor from a backend's SIP socket pays for its headers and for two
+/// bits of a bitmap.
 #[inline(always)]
-fn outcome(packet: Packet, state: &State) -> Outcome {
-    let datagram = match frame::parse(packet, state.zero) {
-        Ok(datagram) => datagram,
-        Err(reason) => return Outcome::new(reason),
-    };
+fn outcome(packet: Packet, state: &State, datagram: &Datagram) -> Outcome {
     let Some(ports) = state.ports() else { return Outcome::new(Reason::Foreign as u8) };
     if Ports::has(&ports.vips, datagram.destination_port)
         && let Some(vip) = state.vip(datagram.destination, datagram.destination_port)
     {
-        return vip::to_vip(packet, state, &datagram, vip, decide);
+        return vip::to_vip(
+            packet,
+            state,
+            datagram,
+            vip,
+            #[inline(always)]
+            |payload, rules, source| decide(payload, rules, source),
+        );
     }
     if Ports::has(&ports.backends, datagram.source_port)
         && let Some(socket) = state.socket(datagram.source, datagram.source_port)
     {
-        return reply::from_backend(packet, state, &datagram, socket);
+        return reply::from_backend(packet, state, datagram, socket);
     }
     Outcome::new(Reason::Foreign as u8)
 }

@@ -13,6 +13,7 @@ use crate::{
     frame::{Datagram, Family},
     packet::Packet,
     state::State,
+    trace::trace,
 };
 use lb_common::{
     layout::{Host, Socket},
@@ -22,11 +23,9 @@ use lb_common::{
 /// Sends a packet from a backend's SIP socket on as its VIP's.
 #[inline(always)]
 pub(crate) fn from_backend(packet: Packet, state: &State, datagram: &Datagram, socket: &Socket) -> Outcome {
-    let mut outcome = Outcome::new(Reason::Foreign as u8);
-    outcome.trace.vip = socket.vip;
-    outcome.trace.backend = socket.backend;
-    outcome.trace.generation = state.generation;
-    outcome.trace.payload = datagram.payload() as u16;
+    let mut outcome =
+        Outcome { vip: socket.vip, backend: socket.backend, ..Outcome::new(Reason::Foreign as u8) };
+    trace(|trace| (trace.generation, trace.payload) = (state.generation, datagram.payload() as u16));
     outcome.reason = match reply(packet, state, datagram, socket, &mut outcome.action) {
         Ok(reason) | Err(reason) => reason,
     };

@@ -8,15 +8,16 @@ use crate::{
     },
     frame::{Datagram, Family},
     maps::{BACKENDS, GROUPS, TABLES},
-    packet::{Packet, Payload},
+    packet::{Packet, Payload, opaque},
     state::State,
+    trace::trace,
 };
 use lb_common::{
     decide::{Decision, Source},
     layout::{Backend, Rules, Vip},
     limits::SCAN_LIMIT,
     reason::{Reason, Verdict},
-    slot::{SLOTS, slot},
+    slot::slot,
 };
 
 /// Lets `judge` decide about a packet to a VIP, and sends it to the backend that owns its key.
@@ -28,10 +29,7 @@ pub(crate) fn to_vip(
     vip: &Vip,
     judge: impl FnOnce(Payload, &Rules, &Source) -> Decision,
 ) -> Outcome {
-    let mut outcome = Outcome::new(Reason::Foreign as u8);
-    outcome.trace.vip = vip.id;
-    outcome.trace.generation = state.generation;
-    outcome.trace.payload = datagram.payload() as u16;
+    let mut outcome = Outcome { vip: vip.id, ..Outcome::new(Reason::Foreign as u8) };
     outcome.reason = match forward(packet, state, datagram, vip, judge, &mut outcome) {
         Ok(reason) | Err(reason) => reason,
     };
@@ -53,16 +51,17 @@ fn forward(
     if datagram.is_fragment {
         return Err(Reason::Fragment as u8);
     }
-    let length = readable(packet, datagram)?;
-    let payload = Payload::new(packet, datagram.payload(), length, state.zero);
+    let payload = Payload::new(packet, datagram.payload(), readable(packet, datagram)?, state.zero);
     let source = Source { address: datagram.source, port: datagram.source_port };
     let decision = judge(payload, &vip.rules, &source);
+    tell(state, datagram, &decision);
+    // Hidden, the many ways to a decision look the same to the verifier.
     let reason = state.hide(decision.reason as u64) as u8;
-    note(state, outcome, &decision);
+    let hash = state.hide(decision.key.hash);
     if !matches!(Verdict::of(reason), Verdict::Forward) {
         return Err(reason);
     }
-    let backend = owner(state, vip, outcome)?;
+    let backend = owner(state, vip, slot(hash), outcome)?;
     let rewritten = (&backend.address, backend.port);
     nat::rewrite(packet, &datagram.layers, End::Destination, (&vip.sums, &backend.sums), rewritten)?;
     outcome.action = match state.next_hop(backend.next_hop) {
@@ -84,30 +83,29 @@ fn readable(packet: Packet, datagram: &Datagram) -> Result<u64, u8> {
     Ok(if length > SCAN_LIMIT { SCAN_LIMIT } else { length })
 }
 
-/// `key -> slot -> group -> backend`.
+/// `slot -> group -> backend`.
 #[inline(always)]
-fn owner(state: &State, vip: &Vip, outcome: &mut Outcome) -> Result<&'static Backend, u8> {
-    let slot = slot(outcome.trace.hash) as usize;
-    outcome.trace.slot = slot as u32;
+fn owner(state: &State, vip: &Vip, slot: u32, outcome: &mut Outcome) -> Result<&'static Backend, u8> {
     let table = state.entry(&TABLES, state.meta.tables, vip.table).ok_or(Reason::NoTable as u8)?;
-    if slot >= SLOTS {
-        return Err(Reason::NoTable as u8);
-    }
-    let group = table.groups[slot] as u32;
-    outcome.trace.group = group;
+    // The compiler knows that a slot is in bounds, the verifier wants to see it compared.
+    let slot = opaque(slot as u64) as u32;
+    let group = *table.groups.get(slot as usize).ok_or(Reason::NoTable as u8)? as u32;
     let active = state.entry(&GROUPS, state.meta.groups, group).ok_or(Reason::NoTable as u8)?.active;
-    outcome.trace.backend = active;
+    trace(|trace| (trace.slot, trace.group) = (slot, group));
+    outcome.backend = active;
     state.entry(&BACKENDS, state.meta.backends, active).ok_or(Reason::GroupDown as u8)
 }
 
-/// Keeps the key, and what `explain` wants to know. Hidden, the many ways to a decision look the same to the verifier.
+/// Tells `explain` what was decided.
 #[inline(always)]
-fn note(state: &State, outcome: &mut Outcome, decision: &Decision) {
-    let trace = &mut outcome.trace;
-    trace.hash = state.hide(decision.key.hash);
-    trace.source = state.hide(decision.key.source as u64) as u8;
-    trace.key_at = state.hide(decision.key.at) as u16;
-    trace.key_end = state.hide(decision.key.end) as u16;
-    trace.method_at = decision.start.method() as u16;
-    trace.method_end = decision.start.method_end() as u16;
+fn tell(state: &State, datagram: &Datagram, decision: &Decision) {
+    trace(|trace| {
+        trace.generation = state.generation;
+        trace.payload = datagram.payload() as u16;
+        trace.hash = decision.key.hash;
+        trace.source = decision.key.source as u8;
+        (trace.key_at, trace.key_end) = (decision.key.at as u16, decision.key.end as u16);
+        (trace.method_at, trace.method_end) =
+            (decision.start.method() as u16, decision.start.method_end() as u16);
+    });
 }

@@ -29,11 +29,14 @@ mod reply;
 mod stages;
 #[path = "../state.rs"]
 mod state;
+#[path = "../trace.rs"]
+mod trace;
 #[path = "../vip.rs"]
 mod vip;
 
 use account::{Outcome, account};
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use frame::Datagram;
 use lb_common::{
     decide::{Decision, Key},
     hash::{WORDS, key_hash},
@@ -76,11 +79,16 @@ fn parse(context: XdpContext) -> u32 {
     undone(context, |packet| {
         let Some(state) = State::live() else { return xdp_action::XDP_PASS };
         let bytes = packet.linear_bytes();
-        match frame::parse(packet, state.zero) {
-            Ok(datagram) if datagram.destination_port.0 == 0 => xdp_action::XDP_DROP,
-            Ok(_) => account(bytes, &Outcome::new(Reason::Foreign as u8)),
-            Err(reason) => account(bytes, &Outcome::new(reason)),
-        }
+        frame::parse(
+            packet,
+            state.zero,
+            #[inline(always)]
+            |datagram| match datagram {
+                Ok(datagram) if datagram.destination_port.0 == 0 => xdp_action::XDP_DROP,
+                Ok(_) => account(bytes, Outcome::new(Reason::Foreign as u8)),
+                Err(reason) => account(bytes, Outcome::new(reason)),
+            },
+        )
     })
 }
 
@@ -90,27 +98,25 @@ fn l4(context: XdpContext) -> u32 {
     undone(context, |packet| {
         let Some(state) = State::live() else { return xdp_action::XDP_PASS };
         let bytes = packet.linear_bytes();
-        account(bytes, &balance(packet, &state))
+        frame::parse(
+            packet,
+            state.zero,
+            #[inline(always)]
+            |datagram| match datagram {
+                Ok(datagram) => account(bytes, by_addresses(packet, &state, &datagram)),
+                Err(reason) => account(bytes, Outcome::new(reason)),
+            },
+        )
     })
 }
 
-/// siplb itself.
-#[xdp(frags)]
-fn siplb(context: XdpContext) -> u32 {
-    undone(context, pipeline::balance)
-}
-
 #[inline(always)]
-fn balance(packet: Packet, state: &State) -> Outcome {
-    let datagram = match frame::parse(packet, state.zero) {
-        Ok(datagram) => datagram,
-        Err(reason) => return Outcome::new(reason),
-    };
+fn by_addresses(packet: Packet, state: &State, datagram: &Datagram) -> Outcome {
     let Some(ports) = state.ports() else { return Outcome::new(Reason::Foreign as u8) };
     if Ports::has(&ports.vips, datagram.destination_port)
         && let Some(vip) = state.vip(datagram.destination, datagram.destination_port)
     {
-        return vip::to_vip(packet, state, &datagram, vip, |_, rules, source| {
+        return vip::to_vip(packet, state, datagram, vip, |_, rules, source| {
             let mut words = [0; WORDS];
             words[0] = source.address.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
             words[1] = source.port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
@@ -120,4 +126,10 @@ fn balance(packet: Packet, state: &State) -> Outcome {
         });
     }
     Outcome::new(Reason::Foreign as u8)
+}
+
+/// siplb itself.
+#[xdp(frags)]
+fn siplb(context: XdpContext) -> u32 {
+    undone(context, pipeline::balance)
 }
