@@ -3,9 +3,9 @@
 //! What would change where packets go is refused, never ignored; what only has no effect is kept with a warning. Each
 //! function goes, with its one call, when the feature comes.
 
-use super::choice::Forward;
+use super::choice::{Failback, Forward};
 use super::cursor::Table;
-use super::model::{Backend, Vip};
+use super::model::{Backend, Pool, Vip};
 use super::problem::Fault;
 use super::value;
 
@@ -50,6 +50,17 @@ pub(super) fn vip(table: &Table<'_>, vip: &Vip) {
     if vip.address.is_ipv6() {
         let what = "IPv6 is not balanced yet: what comes for this VIP is dropped and counted";
         table.warn("address", Fault::new(what, "use an IPv4 VIP until it is"));
+    }
+}
+
+/// When users go home: at once, so far.
+pub(super) fn failback(table: &Table<'_>, pool: &Pool) {
+    let what = "users go home as soon as their group is up again";
+    if pool.failback == Failback::Manual {
+        table.warn("failback", no_effect(what));
+    }
+    if !pool.hold_down.is_zero() {
+        table.warn("hold-down", no_effect(what));
     }
 }
 

@@ -94,6 +94,7 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
         backends: settle_weights(backends),
     };
     not_yet::forward(table, pool.forward);
+    not_yet::failback(table, &pool);
     pool
 }
 

@@ -97,3 +97,17 @@ impl From<LookupError> for Error {
         Self::new(kind, error.to_string(), error.mend())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || std::io::Error::other("disk full");
+        let own = anyhow::Error::from(cause()).context("can't be written (disk full); make room");
+        assert_eq!(told(&own), "can't be written (disk full); make room");
+        let plain = anyhow::Error::from(cause()).context("can't be written");
+        assert_eq!(told(&plain), "can't be written: disk full");
+    }
+}

@@ -16,7 +16,7 @@ use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::Interface;
 use crate::control::server::{self, Job};
-use crate::datapath::{Adopted, Attached, Datapath, Mode};
+use crate::datapath::{self, Adopted, Attached, Datapath, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
 
@@ -34,7 +34,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         log::warn!("{warning}");
     }
     let store = Store::open(&config.node.state_dir)?;
-    let listener = setup::bind(&config.node.socket)?;
+    let (listener, _socket_file) = setup::bind(&config.node.socket)?;
     let sizes = setup::sizes(&config, key.fingerprint);
     let (datapath, found) = Datapath::open(&config.node.pin_dir, &sizes)?;
     log::info!("the datapath below {} is {found}", config.node.pin_dir.display());
@@ -58,7 +58,14 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         is_adopted: found != Adopted::Fresh,
     };
     let mut core = Core::start(start, health_events)?;
-    let interfaces = attach(&mut core.datapath, &node.interfaces, node.xdp_mode)?;
+    let interfaces = attach(&mut core.datapath, &node.interfaces, node.xdp_mode).inspect_err(|_| {
+        // What an earlier daemon left goes on forwarding; what is this one's alone must not stay behind.
+        if found == Adopted::Fresh
+            && let Err(error) = datapath::detach(&node.pin_dir)
+        {
+            log::error!("not all could be detached again: {error}");
+        }
+    })?;
     let watcher = Watcher::spawn(node.interfaces.clone(), Vec::new(), network_events);
     core.attached(interfaces, watcher);
     let server = tokio::spawn(server::serve(listener, jobs, explain));
@@ -66,13 +73,10 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
 
     let ended = serve(core, Inputs { health, network, requests }).await;
     server.abort();
-    if let Err(error) = std::fs::remove_file(&node.socket) {
-        log::warn!("{} can't be removed: {error}", node.socket.display());
-    }
     ended
 }
 
-/// Attaches to all interfaces. What was attached before one that can't be had stays: it forwards by what is published.
+/// Attaches to all interfaces.
 fn attach(datapath: &mut Datapath, interfaces: &[String], mode: XdpMode) -> Result<Vec<Interface>> {
     let wanted = match mode {
         XdpMode::Native => Mode::Native,

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::ifaddrs::getifaddrs;
@@ -19,11 +19,23 @@ use crate::datapath::Sizes;
 /// Permissions of the control socket: for its owner and group.
 const SOCKET_MODE: u32 = 0o660;
 
+/// The file of the control socket, removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            log::warn!("{} can't be removed: {error}", self.0.display());
+        }
+    }
+}
+
 /// Binds the control socket. A socket that nobody listens on is replaced.
 ///
 /// # Errors
 /// When another daemon listens there, or the place can't be written.
-pub(super) fn bind(path: &Path) -> Result<UnixListener> {
+pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile)> {
     if UnixStream::connect(path).is_ok() {
         bail!(
             "another siplb listens on {} already: stop it first, or give this one a socket of its own",
@@ -44,8 +56,9 @@ pub(super) fn bind(path: &Path) -> Result<UnixListener> {
     let listener = UnixListener::bind(path);
     umask(before);
     let listener = listener.with_context(mend)?;
+    let file = SocketFile(path.to_owned());
     fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).with_context(mend)?;
-    Ok(listener)
+    Ok((listener, file))
 }
 
 /// The sizes of the kernel's maps.

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,11 +33,14 @@ impl Store {
     /// # Errors
     /// When the folder can't be written, or another daemon has it.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let mend = || {
-            format!("the state folder {} can't be written; run as root, or mend state-dir", folder.display())
+        let unwritable = |error: io::Error| {
+            anyhow!(
+                "the state folder {} can't be written ({error}); run as root, or mend state-dir",
+                folder.display()
+            )
         };
-        fs::create_dir_all(folder).with_context(mend)?;
-        let file = File::options().create(true).append(true).open(folder.join("lock")).with_context(mend)?;
+        fs::create_dir_all(folder).map_err(unwritable)?;
+        let file = File::options().create(true).append(true).open(folder.join("lock")).map_err(unwritable)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
             Err((_, nix::Error::EWOULDBLOCK)) => bail!(
@@ -45,7 +48,7 @@ impl Store {
                  a socket and a pin-dir of its own",
                 folder.display()
             ),
-            Err((_, error)) => Err(error).with_context(mend),
+            Err((_, error)) => Err(unwritable(error.into())),
         }
     }
 
