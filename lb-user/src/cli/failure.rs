@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::config::LoadError;
 use crate::control::Error;
 use crate::control::client::ClientError;
-use crate::control::error::Kind;
+use crate::control::error::{Kind, told};
 
 /// Shown at the end of `siplb --help`.
 pub(super) const EXIT_CODES: &str =
@@ -48,7 +48,7 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::failed(format!("{error:#}"))
+        Self::failed(told(&error))
     }
 }
 

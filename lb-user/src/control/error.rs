@@ -74,6 +74,26 @@ impl Error {
     }
 }
 
+/// An error and its causes as one line, where each says something that was not said before: most of ours name their cause
+/// themselves, and would have it twice.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(told(&error))
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         (self.kind.status(), Json(Body { error: self.what, mend: self.mend })).into_response()

@@ -15,7 +15,7 @@ use super::store::Store;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
 use crate::control::api::{Done, Interface};
-use crate::control::error::Kind;
+use crate::control::error::{Kind, told};
 use crate::health::{Event, Health, Prober, Target};
 use crate::net::{Network, Watcher};
 use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
@@ -131,7 +131,7 @@ impl<D: Live> Core<D> {
         }
         self.settle();
         if let Err(error) = self.store.store_down(&self.down) {
-            log::error!("the next daemon will not know which backends are down: {error:#}");
+            log::error!("the next daemon will not know which backends are down: {}", told(&error));
         }
     }
 
@@ -151,7 +151,7 @@ impl<D: Live> Core<D> {
     /// Plans and publishes; a failure is logged, and tried again.
     fn settle(&mut self) {
         if let Err(error) = self.publish() {
-            log::error!("what is live is not up to date, will try again: {error:#}");
+            log::error!("what is live is not up to date, will try again: {}", told(&error));
         }
     }
 
@@ -224,7 +224,7 @@ impl<D: Live> Core<D> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
-            self.store.store_changes(&changes).map_err(|error| Error::failed(format!("{error:#}")))?;
+            self.store.store_changes(&changes)?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
         let down = self.down.clone();
@@ -233,9 +233,9 @@ impl<D: Live> Core<D> {
             self.desired = before;
             self.down = down;
             if is_new && let Err(error) = self.store.store_changes(&self.changes) {
-                log::error!("a change that was refused is stored all the same: {error:#}");
+                log::error!("a change that was refused is stored all the same: {}", told(&error));
             }
-            return Err(Error::failed(format!("{error:#}")));
+            return Err(error.into());
         }
         self.config = config;
         self.changes = changes;

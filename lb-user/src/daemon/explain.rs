@@ -51,7 +51,7 @@ fn all(mut explainer: Explainer, plan: &Plan, packets: &Packets) -> Result<Vec<E
     let frames: Vec<Vec<u8>> = match packets {
         Packets::Frames(frames) => frames.iter().map(|frame| frame.0.clone()).collect(),
         Packets::Messages(messages) => {
-            let vip = plan.image.vips.values().next().map(|vip| vip.socket).ok_or_else(|| {
+            let vip = plan.vips.first().map(|(socket, _)| *socket).ok_or_else(|| {
                 Error::new(Kind::Bad, "there is no VIP to send a message to", "configure one, or give a pcap")
             })?;
             messages.iter().map(|message| frame(vip, &message.0)).collect()

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UnixListener;
@@ -42,22 +42,26 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile)> {
             path.display()
         );
     }
-    let mend =
-        || format!("the control socket {} can't be made; run as root, or mend node.socket", path.display());
+    let unwritable = |error: io::Error| {
+        anyhow!(
+            "the control socket {} can't be made ({error}); run as root, or mend node.socket",
+            path.display()
+        )
+    };
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(mend)?;
+        fs::create_dir_all(folder).map_err(unwritable)?;
     }
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(mend)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
         _ => {}
     }
     // So that it is never open to all, not even between its making and the change of its permissions.
     let before = umask(Mode::from_bits_truncate(0o777 & !SOCKET_MODE));
     let listener = UnixListener::bind(path);
     umask(before);
-    let listener = listener.with_context(mend)?;
+    let listener = listener.map_err(unwritable)?;
     let file = SocketFile(path.to_owned());
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).with_context(mend)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(unwritable)?;
     Ok((listener, file))
 }
 

@@ -77,7 +77,7 @@ impl<D: Live> Core<D> {
     }
 
     fn counters(&self) -> Result<Counters, Error> {
-        self.datapath.counters().map_err(|error| Error::failed(format!("{error:#}")))
+        Ok(self.datapath.counters()?)
     }
 
     fn vip(&self, vip: &config::Vip, counters: &Counters) -> api::Vip {

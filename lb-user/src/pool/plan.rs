@@ -15,6 +15,8 @@ pub struct Plan {
     pub image: Image,
     /// What the operator sees, in the order of the configuration.
     pub pools: Vec<PoolPlan>,
+    /// Where VIPs are, with their numbers, in the order of the configuration.
+    pub vips: Vec<(SocketAddr, u32)>,
     /// Names of backends, by id.
     pub backends: BTreeMap<u32, String>,
     /// Ids of VIPs that belong to another VIP than before: their counters are to be cleared.
@@ -66,7 +68,7 @@ impl Plan {
 
     /// The number of the VIP at a socket.
     pub fn vip(&self, socket: SocketAddr) -> Option<u32> {
-        self.image.vips.iter().find(|(_, vip)| vip.socket == socket).map(|(number, _)| *number)
+        self.vips.iter().find(|(known, _)| *known == socket).map(|(_, number)| *number)
     }
 
     /// What differs from `before`, a sentence each.

@@ -60,7 +60,10 @@ impl Planner {
             plan.pools.push(pool_plan);
         }
         for vip in &config.vips {
-            self.plan_vip(vip, config, &mut plan.image);
+            let number = self.ids.vips.get(&vip_name(vip)).expect("numbered");
+            plan.vips.push((vip.socket(), number));
+            let entry = self.plan_vip(vip, config, &plan.image);
+            plan.image.vips.insert(number, entry);
         }
         for (pool, backend) in desired.backends() {
             let id = self.backend(&pool.name, &backend.name);
@@ -126,15 +129,14 @@ impl Planner {
         self.deals.entry(pool.name.clone()).or_insert(deal)
     }
 
-    fn plan_vip(&self, vip: &Vip, config: &Config, image: &mut Image) {
+    fn plan_vip(&self, vip: &Vip, config: &Config, image: &Image) -> VipEntry {
         let pool = config.pool(&vip.pool);
         let number = pool.and_then(|pool| self.ids.tables.get(&pool.name));
-        let entry = VipEntry {
+        VipEntry {
             socket: vip.socket(),
             rules: rules(vip, pool, self.seed),
             table: number.filter(|number| image.tables.contains_key(number)),
-        };
-        image.vips.insert(self.ids.vips.get(&vip_name(vip)).expect("numbered"), entry);
+        }
     }
 }
 
