@@ -123,17 +123,22 @@ fn key(
             let is_tel = message.text(at.saturating_sub(4), at).eq_ignore_ascii_case(b"tel:");
             if !has_host && !is_tel {
                 // The host of a REGISTER's To, which has no user.
-                return Some(printable(message.text(at, end)).to_ascii_lowercase());
+                return Some(host(message, at, end));
             }
             let user = canonical_user(message, at, end, rules.map_or(0, |rules| rules.number_tail));
             let is_aor = rules.is_some_and(|rules| rules.key == KeyKind::Aor as u8);
             if !is_aor || is_tel {
                 return Some(user);
             }
-            let host = printable(message.text(end + 1, message.host_end(end + 1))).to_ascii_lowercase();
-            Some(format!("{user}@{}", host.strip_suffix('.').unwrap_or(&host)))
+            Some(format!("{user}@{}", host(message, end + 1, message.host_end(end + 1))))
         }
     }
+}
+
+/// A host as it counts: without case and trailing dot.
+fn host(message: Bytes<'_>, at: u64, end: u64) -> String {
+    let host = printable(message.text(at, end)).to_ascii_lowercase();
+    host.strip_suffix('.').unwrap_or(&host).to_owned()
 }
 
 /// Where a frame came from.
