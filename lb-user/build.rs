@@ -3,7 +3,8 @@
 use std::{env, fs, path::Path};
 
 fn main() {
-    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/siplb.bpf.o");
+    let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let object = Path::new(&package).join("../target/bpf/siplb.bpf.o");
     println!("cargo::rerun-if-changed={}", object.display());
     let embedded = Path::new(&env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("siplb.bpf.o");
     if fs::copy(&object, embedded).is_err() {

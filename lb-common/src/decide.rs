@@ -93,7 +93,7 @@ pub fn decide<M: Message>(message: M, rules: &Rules, source: &Source) -> Decisio
 fn register<M: Message>(message: M, rules: &Rules, start: StartLine) -> (Reason, Key) {
     let headers = message.headers(start.uri(), Wanted::TO);
     if headers.to() == 0 {
-        let all_read = headers.is_whole() || message.len() < crate::limits::SCAN_LIMIT;
+        let all_read = headers.is_whole() || !message.is_cut();
         return (if all_read { Reason::ToMissing } else { Reason::HeaderLimit }, Key::NONE);
     }
     let uri = address_of(message, headers.to());
@@ -106,7 +106,7 @@ fn register<M: Message>(message: M, rules: &Rules, start: StartLine) -> (Reason,
     }
     let end = message.host_end(uri.host());
     let hash = host_hash(message, uri.host(), end, rules.seed);
-    if hash == 0 {
+    if hash == 0 || is_cut_at(message, end) {
         return (Reason::ToUnreadable, Key::NONE);
     }
     (Reason::Forwarded, Key { source: KeySource::To, hash, at: uri.host(), end })
@@ -210,11 +210,22 @@ fn user_of<M: Message>(message: M, rules: &Rules, uri: Uri, source: KeySource) -
     if hash == 0 {
         return Key::NONE;
     }
+    let mut end = uri.user_end();
     if rules.key == KeyKind::Aor as u8 && uri.scheme() as u8 == Scheme::Sip as u8 {
         // The user's hash seeds the host's: no text has to be joined.
-        hash = host_hash(message, uri.host(), message.host_end(uri.host()), hash);
+        end = message.host_end(uri.host());
+        hash = host_hash(message, uri.host(), end, hash);
+    }
+    if is_cut_at(message, end) {
+        return Key::NONE;
     }
     Key { source, hash, at: uri.user(), end: uri.user_end() }
+}
+
+/// Does a text end at `end` only because no more is read? Its beginning would be taken for another user's.
+#[inline(always)]
+fn is_cut_at<M: Message>(message: M, end: u64) -> bool {
+    message.is_cut() && end >= message.len()
 }
 
 /// The hash of a host name, without its trailing dot.

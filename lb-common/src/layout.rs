@@ -355,7 +355,7 @@ pub struct Meta {
 pub struct Counter {
     /// Packets.
     pub packets: u64,
-    /// Bytes of whole frames.
+    /// Bytes of the frames' linear parts: of a frame beyond some 3,500 bytes, as much as lies there.
     pub bytes: u64,
 }
 

@@ -9,7 +9,7 @@ pub const MESSAGE_MIN: u64 = 16;
 pub const SCAN_LIMIT: u64 = 3_072;
 
 /// Longest method, in bytes.
-pub const METHOD_LIMIT: u64 = 31;
+pub const METHOD_LIMIT: u64 = 63;
 
 /// Line ends and NULs before the start line that are skipped, in bytes (RFC 3261 section 7.5 asks for it).
 pub const LEADING_LIMIT: u64 = 7;

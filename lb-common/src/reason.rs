@@ -101,7 +101,7 @@ reasons! {
     35 Runt Drop "runt" "Too short to be SIP.",
     36 NotSip Drop "not-sip" "No SIP start line.",
     37 MethodTooLong Drop "method-too-long" "The method is longer than the limit.",
-    38 RequestUriUnreadable Drop "request-uri-unreadable" "The Request-URI does not end, or is empty.",
+    38 RequestUriUnreadable Drop "request-uri-unreadable" "The Request-URI is empty, or has no scheme.",
     39 ToMissing Drop "to-missing" "A REGISTER without a To header.",
     40 ToUnreadable Drop "to-unreadable" "A REGISTER whose To header can't be read.",
     41 HeaderLimit Drop "header-limit" "A REGISTER whose To header does not begin within the bytes that are read.",
@@ -112,7 +112,7 @@ reasons! {
     46 GroupDown Drop "group-down" "The owner's group has no backend that is up.",
     47 NoTable Drop "no-table" "The VIP's pool has no lookup table: no backend was ever configured.",
     48 NoHeadroom Drop "no-headroom" "The driver left no room for the VLAN tags of the way out.",
-    49 NoRoute Drop "no-route" "The routing table forbids the way, or has none.",
+    49 NoRoute Drop "no-route" "The routing table forbids the way: blackhole, unreachable or prohibit.",
 }
 
 /// One more than the highest number: the length of arrays that are indexed by a reason.

@@ -140,7 +140,12 @@ fn ipv4(packet: Packet, ip: u64, tags: u64, zero: u64) -> Result<Datagram, u8> {
     }
     let udp = ip + (header_bytes ^ zero);
     let ports = packet.read::<Udp>(udp).ok_or(Reason::Malformed as u8)?;
-    let room = (u16::from_be(header.total_bytes) as u64).wrapping_sub(header_bytes);
+    let total = u16::from_be(header.total_bytes) as u64;
+    let room = if total > packet.linear_bytes() - ip && !packet.has_fragments() {
+        0
+    } else {
+        total.saturating_sub(header_bytes)
+    };
     let udp_bytes = u16::from_be(ports.bytes) as u64;
     Ok(Datagram {
         layers: Layers { ip, udp, tags },

@@ -117,19 +117,23 @@ pub(crate) struct Payload {
     /// Offset of the message in the frame: at least 42, so that the 16 bytes before any offset can be read too.
     base: u64,
     len: u64,
+    /// Does the payload go on behind `len`?
+    is_cut: bool,
     zero: u64,
 }
 
 impl Payload {
+    /// Of a payload of `announced` bytes at `base`, of which `len` can be read.
     #[inline(always)]
-    pub(crate) fn new(packet: Packet, base: u64, len: u64, zero: u64) -> Self {
-        Self { packet, base, len, zero }
+    pub(crate) fn new(packet: Packet, base: u64, len: u64, announced: u64, zero: u64) -> Self {
+        Self { packet, base, len, is_cut: len < announced, zero }
     }
 
     /// Rebuilds what [`Payload::place`] packed, inside a function of its own.
     #[inline(always)]
     pub(crate) fn unpack(ctx: *mut xdp_md, place: u64, zero: u64) -> Self {
-        Self { packet: Packet { ctx }, base: place & 0xffff, len: place >> 16, zero }
+        // No stage asks whether the payload goes on.
+        Self { packet: Packet { ctx }, base: place & 0xffff, len: place >> 16, is_cut: false, zero }
     }
 
     /// Base and length in one argument.
@@ -148,6 +152,11 @@ impl Message for Payload {
     #[inline(always)]
     fn len(self) -> u64 {
         self.len
+    }
+
+    #[inline(always)]
+    fn is_cut(self) -> bool {
+        self.is_cut
     }
 
     #[inline(always)]

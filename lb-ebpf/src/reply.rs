@@ -52,6 +52,9 @@ fn reply(
     if datagram.is_fragment {
         return Err(Reason::Fragment as u8);
     }
+    if datagram.announced.is_none() {
+        return Err(Reason::Truncated as u8);
+    }
     let sums = (&socket.backend_sums, &socket.vip_sums);
     nat::rewrite(packet, &datagram.layers, End::Source, sums, (&socket.address, socket.port))?;
     *action = next_hop::route(packet, datagram)?;

@@ -30,6 +30,7 @@ pub(crate) fn to_vip(
     judge: impl FnOnce(Payload, &Rules, &Source) -> Decision,
 ) -> Outcome {
     let mut outcome = Outcome { vip: vip.id, ..Outcome::new(Reason::Foreign as u8) };
+    trace(|trace| (trace.generation, trace.payload) = (state.generation, datagram.payload() as u16));
     outcome.reason = match forward(packet, state, datagram, vip, judge, &mut outcome) {
         Ok(reason) | Err(reason) => reason,
     };
@@ -51,10 +52,12 @@ fn forward(
     if datagram.is_fragment {
         return Err(Reason::Fragment as u8);
     }
-    let payload = Payload::new(packet, datagram.payload(), readable(packet, datagram)?, state.zero);
+    let announced = datagram.announced.ok_or(Reason::Truncated as u8)?;
+    let length = readable(packet, datagram, announced)?;
+    let payload = Payload::new(packet, datagram.payload(), length, announced, state.zero);
     let source = Source { address: datagram.source, port: datagram.source_port };
     let decision = judge(payload, &vip.rules, &source);
-    tell(state, datagram, &decision);
+    tell(&decision);
     // Hidden, the many ways to a decision look the same to the verifier.
     let reason = state.hide(decision.reason as u64) as u8;
     let hash = state.hide(decision.key.hash);
@@ -73,8 +76,7 @@ fn forward(
 
 /// How many bytes of the payload can be read: what the UDP header announces, as far as it lies in the frame.
 #[inline(always)]
-fn readable(packet: Packet, datagram: &Datagram) -> Result<u64, u8> {
-    let announced = datagram.announced.ok_or(Reason::Truncated as u8)?;
+fn readable(packet: Packet, datagram: &Datagram, announced: u64) -> Result<u64, u8> {
     let there = packet.linear_bytes() - datagram.payload();
     if announced > there && !packet.has_fragments() {
         return Err(Reason::Truncated as u8);
@@ -98,10 +100,8 @@ fn owner(state: &State, vip: &Vip, slot: u32, outcome: &mut Outcome) -> Result<&
 
 /// Tells `explain` what was decided.
 #[inline(always)]
-fn tell(state: &State, datagram: &Datagram, decision: &Decision) {
+fn tell(decision: &Decision) {
     trace(|trace| {
-        trace.generation = state.generation;
-        trace.payload = datagram.payload() as u16;
         trace.hash = decision.key.hash;
         trace.source = decision.key.source as u8;
         (trace.key_at, trace.key_end) = (decision.key.at as u16, decision.key.end as u16);

@@ -32,6 +32,9 @@ pub trait Message: Copy {
     /// How many bytes can be read: the payload, at most [`SCAN_LIMIT`].
     fn len(self) -> u64;
 
+    /// Does the payload go on behind what can be read?
+    fn is_cut(self) -> bool;
+
     /// Eight bytes from `at`, little-endian; 0 in place of those past the end.
     fn word(self, at: u64) -> u64;
 
@@ -146,12 +149,13 @@ pub trait Message: Copy {
 
 /// A message in memory: the host's [`Message`].
 #[derive(Clone, Copy, Debug)]
-pub struct Bytes<'a>(&'a [u8]);
+pub struct Bytes<'a>(&'a [u8], bool);
 
 impl<'a> Bytes<'a> {
     /// Of a payload; what lies behind [`SCAN_LIMIT`] is not read.
     pub fn new(payload: &'a [u8]) -> Self {
-        Self(&payload[..payload.len().min(SCAN_LIMIT as usize)])
+        let read = payload.len().min(SCAN_LIMIT as usize);
+        Self(&payload[..read], read < payload.len())
     }
 
     /// The text between two offsets; empty where there is none.
@@ -167,6 +171,10 @@ impl Message for Bytes<'_> {
 
     fn len(self) -> u64 {
         self.0.len() as u64
+    }
+
+    fn is_cut(self) -> bool {
+        self.1
     }
 
     fn word(self, at: u64) -> u64 {

@@ -3,7 +3,7 @@
 use super::Message;
 use crate::{
     limits::{LEADING_LIMIT, MESSAGE_MIN, METHOD_LIMIT},
-    swar::{below, differs, first, high},
+    swar::{below, differs, first, first_of_two, high},
 };
 
 /// What a payload is.
@@ -129,27 +129,16 @@ fn short<M: Message>(message: M, low: u64) -> Kind {
 /// A method is a token and ends at one blank (RFC 3261 section 25.1); it is compared with its case.
 #[inline(always)]
 fn method<M: Message>(message: M, start: u64, word: u64) -> StartLine {
-    let stops = |word: u64| below(word, 0x21) | high(word);
-    let [second, third, fourth] = message.words(start + 8);
-    let mut length = first(stops(word));
-    let mut last = word;
-    if length == 8 {
-        last = second;
-        length += first(stops(last));
-    }
+    let second = message.word(start + 8);
+    let mut length = first_of_two(stops(word), stops(second));
+    let mut stop = byte(if length < 8 { word } else { second }, length);
     if length == 16 {
-        last = third;
-        length += first(stops(last));
+        (length, stop) = long_method(message, start);
     }
-    if length == 24 {
-        last = fourth;
-        length += first(stops(last));
-    }
-    let (length, last) = (message.hide(length), message.hide(last));
+    let (length, stop) = (message.hide(length), message.hide(stop));
     if length > METHOD_LIMIT {
         return StartLine::no(Kind::MethodTooLong);
     }
-    let stop = (last >> (8 * (length & 7))) & 0xff;
     if length == 0 || stop != 0x20 {
         return StartLine::no(Kind::NotSip);
     }
@@ -161,6 +150,37 @@ fn method<M: Message>(message: M, start: u64, word: u64) -> StartLine {
     }
     let kind = if word == REGISTER && length == 8 { Kind::Register } else { Kind::Request };
     StartLine::new(kind, start, end, end + blanks)
+}
+
+/// The length of a method of more than sixteen bytes, and what follows it; 0 where nothing does.
+#[inline(always)]
+fn long_method<M: Message>(message: M, start: u64) -> (u64, u64) {
+    let mut end = message.zero();
+    let mut stop = message.zero();
+    message.windows(
+        start + 16,
+        #[inline(always)]
+        |at, low, high| {
+            let found = first_of_two(stops(low), stops(high));
+            end = at + found;
+            stop = byte(if found < 8 { low } else { high }, found);
+            // One step further than the limit is far enough to see that it is passed.
+            if found < 16 || end > start + METHOD_LIMIT { 0 } else { 16 }
+        },
+    );
+    (end - start, stop)
+}
+
+/// Marks what no token holds: blanks, controls, and bytes that are not ASCII.
+#[inline(always)]
+const fn stops(word: u64) -> u64 {
+    below(word, 0x21) | high(word)
+}
+
+/// The byte at `index`, modulo 8.
+#[inline(always)]
+const fn byte(word: u64, index: u64) -> u64 {
+    (word >> (8 * (index & 7))) & 0xff
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub enum Scheme {
     Tel = 1,
     /// Any other: it names no user.
     Other = 2,
-    /// It is empty.
+    /// None: it does not begin with a letter (RFC 3986 section 3.1), or is empty.
     Unreadable = 3,
 }
 
@@ -75,20 +75,23 @@ const SIPS: u64 = u64::from_le_bytes(*b"sips:\0\0\0");
 
 /// Reads the URI at `at`.
 ///
+/// A Request-URI in angle brackets is wrong, and in the field: it is read as if it had none (RFC 4475 section 3.1.2.7).
 /// The user part reaches to the first `@`, as the canonical user wants it: no legal user part holds a second one.
 #[inline(always)]
 pub fn scan<M: Message>(message: M, at: u64, form: Form) -> Uri {
-    let word = lower(message.word(at));
+    let word = message.word(at);
+    let (at, word) = if word & 0xff == b'<' as u64 { (at + 1, message.word(at + 1)) } else { (at, word) };
+    let word = lower(message.hide(word));
     let (scheme, length) = if word & 0xffff_ffff == SIP {
         (Scheme::Sip, 4)
     } else if word & 0xff_ffff_ffff == SIPS {
         (Scheme::Sip, 5)
     } else if word & 0xffff_ffff == TEL {
         (Scheme::Tel, 4)
-    } else if first(below(word, 0x21)) == 0 {
-        (Scheme::Unreadable, 0)
-    } else {
+    } else if (word & 0xff).wrapping_sub(b'a' as u64) < 26 {
         (Scheme::Other, 0)
+    } else {
+        (Scheme::Unreadable, 0)
     };
     if scheme as u8 >= Scheme::Other as u8 {
         return Uri::new(scheme, at, at, at);
@@ -216,8 +219,10 @@ mod tests {
                 "+1-201-555-0123;phone-context=a",
                 "+1-201-555-0123",
             ),
+            ("<sip:alice@example.com>", Scheme::Sip, "alice", "example.com"),
             ("urn:service:sos", Scheme::Other, "", "urn"),
             ("", Scheme::Unreadable, "", ""),
+            ("/index.html", Scheme::Unreadable, "", "/index.html"),
         ];
         for (text, scheme, user, host) in cases {
             assert_eq!(parts(text, Form::Enclosed), (scheme, user.into(), host.into()), "{text}");
