@@ -97,7 +97,7 @@ pub fn scan<M: Message>(message: M, at: u64, form: Form) -> Uri {
         return Uri::new(scheme, at, at, at);
     }
     let user = message.hide(at + length);
-    let bare = if form as u8 == Form::Bare as u8 { !message.zero() } else { message.zero() };
+    let bare = message.hide(form as u64);
     let mut end = message.len();
     let mut stop = message.zero();
     message.windows(
@@ -105,8 +105,9 @@ pub fn scan<M: Message>(message: M, at: u64, form: Form) -> Uri {
         #[inline(always)]
         |at, low, high| {
             let marks = |word: u64| {
-                let also = equal(word, b';') | equal(word, b',') | equal(word, b'?');
-                equal(word, b'@') | below(word, 0x21) | equal(word, b'>') | (also & bare)
+                let also =
+                    if bare != 0 { equal(word, b';') | equal(word, b',') | equal(word, b'?') } else { 0 };
+                equal(word, b'@') | below(word, 0x21) | equal(word, b'>') | also
             };
             let (low_marks, high_marks) = (marks(low), marks(high));
             if low_marks | high_marks == 0 {

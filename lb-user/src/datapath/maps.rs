@@ -83,11 +83,10 @@ impl StateMaps {
     pub(super) fn read(&self, half: u32) -> Result<Lowered, DatapathError> {
         const WHAT: &str = "read the pinned maps";
         let sizes = &self.sizes;
-        let tables = read_array(&self.tables, half, sizes.pools, |table| table.groups != [0; SLOTS])?;
         Ok(Lowered {
             ports: Box::new(PortsOf(self.ports.get(&half, 0).doing(WHAT)?.0)),
             vips: read_hash(&self.vips, |key| (key.half == half).then_some(SocketKey { half: 0, ..key }))?,
-            tables: tables.into_iter().map(|(id, table)| (id, Arc::new(table.groups))).collect(),
+            tables: read_tables(&self.tables, half, sizes.pools)?,
             groups: read_array(&self.groups, half, sizes.groups, |group| *group != Group::default())?,
             backends: read_array(&self.backends, half, sizes.backends, |backend| {
                 *backend != Backend::default()
@@ -162,6 +161,37 @@ fn read_array<V: Copy + 'static>(
     Ok(entries)
 }
 
+/// A table is 128 KiB: each is moved to the heap in a function of its own, or they would pile up on the stack.
+fn read_tables(
+    map: &Array<MapData, As<Table>>,
+    half: u32,
+    limit: u32,
+) -> Result<BTreeMap<u32, Slots>, DatapathError> {
+    let mut tables = BTreeMap::new();
+    for id in 1..=limit {
+        let slots = read_slots(map, index(half, Sizes::entries(limit), id))?;
+        if slots.iter().any(|&group| group != 0) {
+            tables.insert(id, slots);
+        }
+    }
+    Ok(tables)
+}
+
+#[inline(never)]
+fn read_slots(map: &Array<MapData, As<Table>>, index: u32) -> Result<Slots, DatapathError> {
+    Ok(Arc::new(map.get(&index, 0).doing("read the pinned maps")?.0.groups))
+}
+
+#[inline(never)]
+fn write_slots(
+    map: &mut Array<MapData, As<Table>>,
+    index: u32,
+    slots: &[u16; SLOTS],
+) -> Result<(), DatapathError> {
+    let table = As(Table { groups: *slots, pad: [0; 3] });
+    map.set(index, table, 0).doing("write a lookup table; raise limits.pools if there is no room")
+}
+
 fn read_hash<K: Copy + Ord + 'static, V: Copy + 'static>(
     map: &HashMap<MapData, As<K>, As<V>>,
     ours: impl Fn(K) -> Option<K>,
@@ -220,8 +250,7 @@ fn write_tables(
     let (_, written) = difference(known, to);
     let written: Vec<(u32, Slots)> = written.into_iter().map(|(id, slots)| (id, slots.clone())).collect();
     for (id, slots) in written {
-        let table = Box::new(As(Table { groups: *slots, pad: [0; 3] }));
-        map.set(at(id), &*table, 0).doing("write a lookup table; raise limits.pools if there is no room")?;
+        write_slots(map, at(id), &slots)?;
         known.insert(id, slots);
     }
     Ok(())
