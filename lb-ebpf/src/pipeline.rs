@@ -29,6 +29,10 @@ pub(crate) fn balance(packet: Packet) -> u32 {
 
 /// What becomes of a datagram. What is neither to a VIP nor from a backend's SIP socket pays for its headers and for two
 /// bits of a bitmap.
+#[expect(
+    clippy::redundant_closure,
+    reason = "a function passed by its name would be called, on a stack of its own"
+)]
 #[inline(always)]
 fn outcome(packet: Packet, state: &State, datagram: &Datagram) -> Outcome {
     let Some(ports) = state.ports() else { return Outcome::new(Reason::Foreign as u8) };

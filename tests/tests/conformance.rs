@@ -31,9 +31,8 @@ const WITHOUT_KAMAILIO: [(&str, &str, KeySource, &str); 9] = [
 ];
 
 /// Messages that are not forwarded, by a rule or a limit of ours: id, reason, why.
-const NOT_FORWARDED: [(&str, Reason, &str); 1] = [
-    ("unksm2", Reason::ToUnreadable, "RFC 4475 section 3.3.4: a REGISTER of an ISBN is no guess of ours"),
-];
+const NOT_FORWARDED: [(&str, Reason, &str); 1] =
+    [("unksm2", Reason::ToUnreadable, "RFC 4475 section 3.3.4: a REGISTER of an ISBN is no guess of ours")];
 
 /// Who decides about a message, and by which bytes.
 #[derive(Debug, PartialEq)]

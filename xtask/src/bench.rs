@@ -28,7 +28,10 @@ enum What {
 /// Builds what is measured, and measures it.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let What::Datapath { json } = &args.what;
-    ensure!(process::is_root(), "the benchmark loads programs, which takes root: use `sudo -E cargo xtask bench`");
+    ensure!(
+        process::is_root(),
+        "the benchmark loads programs, which takes root: use `sudo -E cargo xtask bench`"
+    );
     build::objects(&setup::ensure(Need::Toolchain)?)?;
     let mut command = process::cargo();
     command.args(["bench", "--quiet", "--package", "siplb-tests", "--bench", "datapath", "--"]);

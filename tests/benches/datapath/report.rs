@@ -122,7 +122,7 @@ impl fmt::Display for Report {
 pub(crate) fn progress(done: usize, all: usize) {
     if std::io::stderr().is_terminal() {
         eprint!("\rround {done} of {all}{}", if done == all { "\r\x1b[K" } else { "" });
-    } else if done == all || done % 10 == 0 {
+    } else if done == all || done.is_multiple_of(10) {
         eprintln!("round {done} of {all}");
     }
     let _ = std::io::stderr().flush();
