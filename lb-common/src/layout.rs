@@ -170,7 +170,7 @@ pub struct Rules {
     pub seed: u64,
     /// A [`KeyKind`], as a number.
     pub key: u8,
-    /// Numbers longer than this count by this many last digits; 0 is off.
+    /// Numbers of so many digits or more count by so many last ones; 0 is off.
     pub number_tail: u8,
     /// How many of `domains` are used.
     pub domain_count: u8,

@@ -145,4 +145,14 @@ mod tests {
         assert_eq!(Reason::Empty as u8, 32);
         assert_eq!(Reason::NoRoute as u8, 49);
     }
+
+    /// The documentation has a row for each reason, with these very words.
+    #[test]
+    fn every_reason_is_documented() {
+        let page = include_str!("../../docs/sip-behaviour.md");
+        for reason in Reason::ALL {
+            let row = format!("| `{}` | {} | {} |", reason.name(), reason.verdict().name(), reason.text());
+            assert!(page.lines().any(|line| line == row), "docs/sip-behaviour.md lacks this row:\n{row}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub const TO_DECODE: u64 = u64::MAX;
 
 /// The key hash of the canonical user in the user part between two offsets; 0 when there is none.
 ///
-/// `tail`: a number of more digits than this counts by its last `tail` digits; 0 is off.
+/// `tail`: a number of so many digits or more counts by its last `tail` digits; 0 is off.
 ///
 /// For user parts of at most [`SHORT`] bytes.
 #[inline(always)]
@@ -204,7 +204,8 @@ pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonic
     user
 }
 
-/// Makes a number of what is written as one: without its visual separators; of more than `tail` digits, the last ones.
+/// Makes a number of what is written as one: without its visual separators; of `tail` digits or
+/// more, the last `tail` and no plus.
 #[inline(always)]
 fn shorten<M: Message>(message: M, user: &mut Canonical, digits: u64, tail: u64) {
     let shortened = tail != 0 && digits >= tail;

@@ -73,7 +73,7 @@ pub enum AttachError {
     },
     /// Another program is there.
     #[error(
-        "{interface} already carries the XDP program {program}: remove it (`ip link set {interface} xdp off`, or the program's own tool)"
+        "{interface} already carries the XDP program {program}: remove it by `ip link set {interface} xdp off`, or by the tool that attached it (another siplb: `siplb detach`)"
     )]
     Occupied {
         /// Name of the interface.
