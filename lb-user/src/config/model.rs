@@ -102,7 +102,7 @@ pub struct Pool {
     pub forward: Forward,
     /// What decides where no rule of its own does.
     pub key: KeyRule,
-    /// Telephone numbers longer than this count by their last so many digits; 0 for all.
+    /// Telephone numbers of so many digits or more count by their last so many; 0 is off.
     pub number_tail: u8,
     /// What happens to the users of a group whose members are all down.
     pub on_group_down: OnGroupDown,
