@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod checksum;
 pub mod decide;
 pub mod hash;
