@@ -65,8 +65,12 @@ impl Drop for Lab {
 /// With the first thing that could not be removed, after trying all.
 pub fn clean(name: &str) -> Result<()> {
     let mut results = Vec::new();
-    for netns in Netns::existing(&format!("{name}-"))? {
-        results.push(netns.delete());
+    let prefix = format!("{name}-");
+    for netns in Netns::existing(&prefix)? {
+        // `a-b1` is of the lab `a`; `a-x-b1` is of another, `a-x`, whose run may be alive.
+        if !netns.name()[prefix.len()..].contains('-') {
+            results.push(netns.delete());
+        }
     }
     for folder in [pin_dir(name), folder(name)] {
         if folder.exists() {

@@ -1,0 +1,16 @@
+//! The whole siplb, as a process among real ones: its promises to whoever runs it, kept in network namespaces.
+//!
+//! Nothing here looks inside. The binary is the released one, the interfaces carry native XDP, users are registered on
+//! real Kamailio by real sipp, and what is asserted is what an operator or a caller could see.
+//!
+//! The binary is `$SIPLB_BINARY`, or the one that `cargo xtask build` leaves.
+
+mod backends;
+mod calls;
+mod drain;
+mod explain;
+mod foreign;
+mod health;
+mod refusals;
+mod servers;
+mod stage;
