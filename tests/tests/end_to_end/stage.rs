@@ -202,13 +202,9 @@ impl Stage {
         Ok(self.lab.topology().node.ip("link")?.matches("prog/xdp").count())
     }
 
-    /// What is in the folder for pins.
+    /// What is pinned: maps, programs and links.
     pub(crate) fn pins(&self) -> Result<Vec<PathBuf>> {
-        match fs::read_dir(self.lab.pin_dir()) {
-            Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
+        pinned_below(&self.lab.pin_dir())
     }
 
     /// SIGKILL to a server, and with that to all that it remembers.
@@ -255,6 +251,24 @@ pub(crate) fn all_complete(tally: &Tally) -> Result<()> {
 /// As many users: `u0001`, `u0002` ...
 pub(crate) fn users(count: u32) -> Vec<String> {
     (1..=count).map(|number| format!("u{number:04}")).collect()
+}
+
+fn pinned_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut pins = Vec::new();
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        entries => {
+            for entry in entries? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    pins.extend(pinned_below(&path)?);
+                } else {
+                    pins.push(path);
+                }
+            }
+        }
+    }
+    Ok(pins)
 }
 
 fn binary() -> Result<PathBuf> {
