@@ -52,7 +52,13 @@ pub(crate) const fn first(marks: u64) -> u64 {
     ((bit.wrapping_sub(1) & !bit) & ONES).wrapping_mul(ONES) >> 56
 }
 
-/// The same over two words: 0 to 15, or 16 when neither has a mark.
+/// How many marks there are; every one must be exact.
+#[inline(always)]
+pub(crate) const fn count(marks: u64) -> u64 {
+    (marks >> 7).wrapping_mul(ONES) >> 56
+}
+
+/// [`first`] over two words: 0 to 15, or 16 when neither has a mark.
 #[inline(always)]
 pub(crate) const fn first_of_two(low: u64, high: u64) -> u64 {
     if low != 0 { first(low) } else { 8 + first(high) }
@@ -90,6 +96,7 @@ mod tests {
             prop_assert_eq!(first(high(word)), naive(word, |b| b > 127));
             prop_assert_eq!(first(differs(word, byte)), naive(word, |b| b != byte));
             prop_assert_eq!(first(not_digit(word)), naive(word, |b| !b.is_ascii_digit()));
+            prop_assert_eq!(count(high(word)), word.to_le_bytes().iter().filter(|&&b| b > 127).count() as u64);
         }
 
         #[test]

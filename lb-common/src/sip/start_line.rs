@@ -88,22 +88,31 @@ const STUN_COOKIE: u64 = 0x2112_A442_u32.swap_bytes() as u64;
 /// Reads the start line.
 #[inline(always)]
 pub fn scan<M: Message>(message: M) -> StartLine {
-    let word = message.word(0);
+    let [low, high] = message.words(0);
     if message.len() < MESSAGE_MIN {
-        return StartLine::no(short(message, word));
+        return StartLine::no(short(message, low, high));
     }
-    if word & 0xc0 == 0 && word >> 32 == STUN_COOKIE {
+    if low & 0xff > b' ' as u64 {
+        return line(message, 0, low, high);
+    }
+    if low & 0xc0 == 0 && low >> 32 == STUN_COOKIE {
         return StartLine::no(Kind::Stun);
     }
-    let start = if word & 0xff > 0x20 { message.zero() } else { leading(word) };
+    let start = message.hide(leading(low));
     if start > LEADING_LIMIT {
         return StartLine::no(Kind::KeepAlive);
     }
-    let word = message.word(start);
-    if word | VERSION_LETTERS == VERSION {
+    let [low, high] = message.words(start);
+    line(message, start, low, high)
+}
+
+/// The start line at `start`, of which sixteen bytes are there.
+#[inline(always)]
+fn line<M: Message>(message: M, start: u64, low: u64, high: u64) -> StartLine {
+    if low | VERSION_LETTERS == VERSION {
         return StartLine::new(Kind::Response, start, start, start + 8);
     }
-    method(message, start, word)
+    method(message, start, low, high)
 }
 
 /// How many line ends and NULs the word begins with.
@@ -114,9 +123,8 @@ fn leading(word: u64) -> u64 {
 
 /// A payload that is too short for SIP: nothing, a keep-alive or junk.
 #[inline(always)]
-fn short<M: Message>(message: M, low: u64) -> Kind {
-    let high_word = message.word(8);
-    let blank = leading(low) + if leading(low) == 8 { leading(high_word) } else { 0 };
+fn short<M: Message>(message: M, low: u64, high: u64) -> Kind {
+    let blank = leading(low) + if leading(low) == 8 { leading(high) } else { 0 };
     if message.is_empty() {
         Kind::Empty
     } else if blank >= message.len() {
@@ -128,27 +136,33 @@ fn short<M: Message>(message: M, low: u64) -> Kind {
 
 /// A method is a token and ends at one blank (RFC 3261 section 25.1); it is compared with its case.
 #[inline(always)]
-fn method<M: Message>(message: M, start: u64, word: u64) -> StartLine {
-    let second = message.word(start + 8);
-    let mut length = first_of_two(stops(word), stops(second));
-    let mut stop = byte(if length < 8 { word } else { second }, length);
-    if length == 16 {
-        (length, stop) = long_method(message, start);
+fn method<M: Message>(message: M, start: u64, low: u64, high: u64) -> StartLine {
+    let (low_stops, high_stops) = (stops(low), stops(high));
+    let (mut length, mut stop);
+    if low_stops != 0 {
+        length = first(low_stops);
+        stop = byte(low, length);
+    } else {
+        length = 8 + first(high_stops);
+        stop = byte(high, length);
+        if length == 16 {
+            (length, stop) = long_method(message, start);
+        }
     }
     let (length, stop) = (message.hide(length), message.hide(stop));
     if length > METHOD_LIMIT {
         return StartLine::no(Kind::MethodTooLong);
     }
-    if length == 0 || stop != 0x20 {
+    if length == 0 || stop != b' ' as u64 {
         return StartLine::no(Kind::NotSip);
     }
     let end = start + length;
+    let kind = if low == REGISTER && length == 8 { Kind::Register } else { Kind::Request };
     // One blank is legal; a few more are in the field.
     let blanks = first(differs(message.word(end), b' '));
     if blanks == 8 {
         return StartLine::no(Kind::NotSip);
     }
-    let kind = if word == REGISTER && length == 8 { Kind::Register } else { Kind::Request };
     StartLine::new(kind, start, end, end + blanks)
 }
 

@@ -14,7 +14,7 @@ use super::Message;
 use crate::{
     hash::{WORDS, Words, key_hash, short_key_hash},
     limits::KEY_LIMIT,
-    swar::{differs, equal, first, keep, lower, not_digit, splat},
+    swar::{count, differs, equal, first, keep, lower, not_digit, splat},
 };
 
 /// A canonical user: its bytes, NUL-filled, as they were written.
@@ -67,30 +67,75 @@ pub fn hash_text<M: Message>(message: M, at: u64, end: u64, seed: u64) -> u64 {
 /// Bytes that [`hash`] takes at once: three words.
 pub const SHORT: u64 = 24;
 
-/// What [`hash`] and [`hash_long`] answer about a user that they leave to [`hash_decoded`].
-pub const TO_DECODE: u64 = u64::MAX;
+/// What [`hash`] and [`hash_long`] answer about a user that they leave to the next.
+pub const NOT_SO: u64 = u64::MAX;
 
 /// The key hash of the canonical user in the user part between two offsets; 0 when there is none.
 ///
 /// `tail`: a number of so many digits or more counts by its last `tail` digits; 0 is off.
-///
-/// For user parts of at most [`SHORT`] bytes.
 #[inline(always)]
-pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-    let [a, b, c] = message.words(at);
-    let mut scan = Scan::new(message, end - at);
-    let words = [scan.word(a), scan.word(b), scan.word(c)];
-    if scan.is_to_decode(words[0], tail) {
-        return TO_DECODE;
+pub fn key<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+    // Not one inside the other: the stack of a BPF program holds 512 bytes, over all calls under way.
+    let mut hash = NOT_SO;
+    if end - at <= SHORT {
+        hash = message.user_hash(at, end, tail, seed);
     }
-    if scan.length == 0 { 0 } else { short_key_hash(words, (scan.length + 7) >> 3, seed) }
+    if hash == NOT_SO {
+        hash = message.user_hash_long(at, end, tail, seed);
+    }
+    if hash == NOT_SO {
+        hash = message.user_hash_decoded(at, end, tail, seed);
+    }
+    hash
 }
 
-/// The same for longer ones.
+/// The same for a user part of at most [`SHORT`] bytes that is canonical as it stands: without `:`, `;` and `%`, and no
+/// number with separators. Nearly all are.
+#[inline(always)]
+pub fn hash<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
+    let length = end - at;
+    let [mut a, mut b, mut c] = message.words(at);
+    // One branch for each length in words: what is not there is not looked at.
+    if length <= 8 {
+        (a, b, c) = (keep(a, length), 0, 0);
+    } else if length <= 16 {
+        (b, c) = (keep(b, length - 8), 0);
+    } else {
+        c = keep(c, length - 16);
+    }
+    if (special(a) | special(b) | special(c)) & splat(0x80) != 0 {
+        return NOT_SO;
+    }
+    if may_be_number(a) {
+        // A plus in front is digit enough. The NULs behind the end are no digits: they are counted.
+        let plus = if a & 0xff == b'+' as u64 { 0x80 } else { 0 };
+        let others = count(not_digit(a) & !plus) + count(not_digit(b)) + count(not_digit(c));
+        if tail != 0 || others != SHORT - length {
+            return NOT_SO;
+        }
+    }
+    if length == 0 { 0 } else { short_key_hash([lower(a), lower(b), lower(c)], (length + 7) >> 3, seed) }
+}
+
+/// Marks bytes that end or escape a user: `:` and `;`, which differ in their last bit, and `%`. A mark may be false above
+/// a true one, never alone.
+#[inline(always)]
+const fn special(word: u64) -> u64 {
+    equal(word & !splat(1), b':') | equal(word, b'%')
+}
+
+/// Does the word begin as a number may: with one of `(+-.` or a digit? 0x28 to 0x39 has these and `)*,/`.
+#[inline(always)]
+const fn may_be_number(word: u64) -> bool {
+    let leads = word & 0xff;
+    leads >= b'(' as u64 && leads <= b'9' as u64
+}
+
+/// The same for a user part of at most [`KEY_LIMIT`] bytes, with parameters or a password.
 #[inline(always)]
 pub fn hash_long<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
     if end - at > KEY_LIMIT {
-        return TO_DECODE;
+        return NOT_SO;
     }
     let mut words = [0; WORDS];
     let mut scan = Scan::new(message, end - at);
@@ -100,7 +145,7 @@ pub fn hash_long<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64)
         i += 1;
     }
     if scan.is_to_decode(words[0], tail) {
-        return TO_DECODE;
+        return NOT_SO;
     }
     if scan.length == 0 { 0 } else { key_hash(&words, (scan.length + 7) >> 3, seed) }
 }
@@ -143,23 +188,8 @@ impl<M: Message> Scan<M> {
     /// Must the user be decoded: has it an escape, or is it a number with separators, or to be shortened?
     #[inline(always)]
     fn is_to_decode(&self, first: u64, tail: u8) -> bool {
-        // A number begins with one of `(+-.` or a digit; 0x28 to 0x39 has these and `)*,/`.
-        let leads = first & 0xff;
-        let may_be_number = leads >= b'(' as u64 && leads <= b'9' as u64;
-        self.escapes != 0 || may_be_number && (self.others != 0 || tail != 0)
+        self.escapes != 0 || may_be_number(first) && (self.others != 0 || tail != 0)
     }
-}
-
-/// The key hash of the canonical user, by the shorter way where that will do.
-#[inline(always)]
-pub fn key<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-    // Not one inside the other: the stack of a BPF program holds 512 bytes, over all calls under way.
-    let hash = if end - at <= SHORT {
-        message.user_hash(at, end, tail, seed)
-    } else {
-        message.user_hash_long(at, end, tail, seed)
-    };
-    if hash == TO_DECODE { message.user_hash_decoded(at, end, tail, seed) } else { hash }
 }
 
 /// The same for any user part, byte by byte.
