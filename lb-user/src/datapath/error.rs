@@ -21,6 +21,14 @@ pub enum OpenError {
         /// What the system says.
         source: io::Error,
     },
+    /// Another daemon has it open.
+    #[error(
+        "another siplb runs the datapath below {path}: stop it first, or give this one a pin-dir of its own"
+    )]
+    InUse {
+        /// The pin folder.
+        path: PathBuf,
+    },
     /// Pinned maps have other sizes.
     #[error(
         "the pinned maps have room for {pinned} {what}, the configuration wants {wanted}: \

@@ -15,6 +15,7 @@ use aya::{
     },
 };
 use lb_common::layout::{ABI, Meta};
+use nix::fcntl::Flock;
 
 use super::{
     Counters, Image, Sizes,
@@ -53,6 +54,8 @@ pub struct Datapath {
     pub(super) folder: PathBuf,
     publisher: Publisher,
     counters: CounterMaps,
+    /// Nobody else publishes while this is held.
+    _lock: Flock<fs::File>,
 }
 
 impl Datapath {
@@ -62,15 +65,30 @@ impl Datapath {
     /// Says what stands in the way: permissions, the file system, the kernel, or pins that do not fit.
     pub fn open(pin_dir: &Path, sizes: &Sizes) -> Result<(Self, Adopted), OpenError> {
         let folder = pins::prepare(pin_dir)?;
+        let lock = pins::lock(&folder)?;
         let pinned = pinned_meta(&folder)?.filter(|meta| meta.abi != 0);
         if let Some(meta) = &pinned {
             compare(meta, sizes)?;
         }
+        let opened = Self::open_locked(folder, lock, sizes, pinned.is_none());
+        if opened.is_err() && pinned.is_none() {
+            // Half of a datapath that never was: nobody is to adopt that. The error that counts is the one at hand.
+            let _ = super::detach(pin_dir);
+        }
+        opened
+    }
+
+    fn open_locked(
+        folder: PathBuf,
+        lock: Flock<fs::File>,
+        sizes: &Sizes,
+        is_fresh: bool,
+    ) -> Result<(Self, Adopted), OpenError> {
         let mut object = object::load(Code::SIPLB, sizes, Maps::Pinned(&folder), false)?;
-        let state = StateMaps::take(&mut object, sizes, pinned.is_none())?;
+        let state = StateMaps::take(&mut object, sizes, is_fresh)?;
         state.meta.set_fingerprint(sizes.fingerprint);
         let counters = CounterMaps::take(&mut object)?;
-        let mut datapath = Self { object, folder, publisher: Publisher::new(state)?, counters };
+        let mut datapath = Self { object, folder, publisher: Publisher::new(state)?, counters, _lock: lock };
         let adopted = datapath.take_over()?;
         Ok((datapath, adopted))
     }

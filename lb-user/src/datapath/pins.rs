@@ -6,7 +6,10 @@ use std::{
 };
 
 use lb_common::layout::ABI;
-use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
 
 use super::error::OpenError;
 
@@ -53,4 +56,15 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, OpenError> {
         fs::create_dir_all(&path).map_err(|source| OpenError::Unwritable { path, source })?;
     }
     Ok(folder)
+}
+
+/// Keeps the folder for one daemon, until what is returned is dropped or the process ends: two would write each other's
+/// halves.
+pub(super) fn lock(folder: &Path) -> Result<Flock<fs::File>, OpenError> {
+    let file =
+        fs::File::open(folder).map_err(|source| OpenError::Unwritable { path: folder.into(), source })?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        nix::errno::Errno::EWOULDBLOCK => OpenError::InUse { path: folder.into() },
+        errno => OpenError::Unwritable { path: folder.into(), source: io::Error::from(errno) },
+    })
 }

@@ -68,6 +68,7 @@ fn a_second_daemon_is_refused_and_disturbs_nothing() {
         run(stage, &[], &own_state)?.expect_refusal(1, "another siplb listens on")?;
         let other_pins = stage.lab.pin_dir().join("other").display().to_string();
         let own_socket = with(&own_state, "socket", &own("other.sock"));
+        run(stage, &[], &own_socket)?.expect_refusal(1, "another siplb runs the datapath below")?;
         let all_its_own = with(&own_socket, "pin-dir", &quoted(&other_pins));
         run(stage, &[], &all_its_own)?.expect_refusal(1, "already carries the XDP program siplb")?;
         ensure!(!stage.lab.pin_dir().join("other/v1").exists(), "the refused daemon has left pins");
