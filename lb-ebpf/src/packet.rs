@@ -207,9 +207,14 @@ impl Message for Payload {
             }
             // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
             at = self.hide(at) & OFFSET_MASK;
-            let over = at + 16 - self.least(at + 16, self.len);
-            let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at - over) else { break };
-            let (low, high) = if over == 0 { (low, high) } else { shift(low, high, over) };
+            let (low, high) = if at + 16 <= self.len {
+                let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at) else { break };
+                (low, high)
+            } else {
+                let over = at + 16 - self.len;
+                let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at - over) else { break };
+                shift(low, high, over)
+            };
             let step = turn(at, self.hide(low), self.hide(high));
             if step == 0 {
                 break;

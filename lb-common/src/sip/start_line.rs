@@ -159,6 +159,10 @@ fn method<M: Message>(message: M, start: u64, low: u64, high: u64) -> StartLine 
     let end = start + length;
     let kind = if low == REGISTER && length == 8 { Kind::Register } else { Kind::Request };
     // One blank is legal; a few more are in the field.
+    let next = byte(if length < 7 { low } else { high }, length + 1);
+    if length < 15 && next > b' ' as u64 {
+        return StartLine::new(kind, start, end, end + 1);
+    }
     let blanks = first(differs(message.word(end), b' '));
     if blanks == 8 {
         return StartLine::no(Kind::NotSip);

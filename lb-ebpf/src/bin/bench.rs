@@ -3,8 +3,8 @@
 //! `l4` is a plain layer 4 balancer, made of the program's own parts but for SIP: a hash of addresses and ports takes the
 //! place of the scanner. So the difference between the two is what SIP costs, and nothing else.
 //!
-//! A test run hands what a program made of a frame to its next turn. So each of these puts the addresses, ports and
-//! checksums back at the end ([`undone`]), `empty` too: the cost of that is in all figures and in no difference.
+//! A test run hands what a program made of a frame to its next turn. So each of these but `empty` puts the addresses, ports
+//! and checksums back at the end ([`undone`]), which is some 2 ns in each of their figures.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![no_std]
 #![no_main]
@@ -59,8 +59,8 @@ fn undone(context: XdpContext, program: impl FnOnce(Packet) -> u32) -> u32 {
 
 /// Nothing at all: what a test run costs by itself.
 #[xdp(frags)]
-fn empty(context: XdpContext) -> u32 {
-    undone(context, |_| xdp_action::XDP_TX)
+fn empty(_: XdpContext) -> u32 {
+    xdp_action::XDP_TX
 }
 
 /// The least that sends a frame back: the MAC addresses change places.
