@@ -25,5 +25,8 @@ use aya_ebpf::{macros::xdp, programs::XdpContext};
 /// Balances one frame.
 #[xdp(frags)]
 fn siplb(context: XdpContext) -> u32 {
-    pipeline::balance(packet::Packet { ctx: context.ctx })
+    let action = pipeline::balance(packet::Packet { ctx: context.ctx });
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(&context, "XDP return code {}", action);
+    action
 }

@@ -15,18 +15,29 @@ use crate::{
     setup::{self, Need, Toolchain},
 };
 
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Let the program log every packet, at the level debug: for work on it, not for traffic
+    #[arg(long)]
+    log: bool,
+}
+
 /// Builds the eBPF objects and the release binary `siplb`.
-pub(crate) fn run() -> Result<()> {
-    everything(Need::Toolchain)
+pub(crate) fn run(args: &Args) -> Result<()> {
+    with_features(Need::Toolchain, if args.log { &["--features=log"] } else { &[] })
 }
 
 /// What [`run`] does, with the tools for `need` set up beforehand.
 pub(crate) fn everything(need: Need) -> Result<()> {
+    with_features(need, &[])
+}
+
+fn with_features(need: Need, features: &[&str]) -> Result<()> {
     let toolchain = setup::ensure(need)?;
-    for object in objects(&toolchain)? {
+    for object in objects_with(&toolchain, features)? {
         println!("build: {}", object.display());
     }
-    process::run(process::cargo().args(["build", "--release", "--package", "lb-user"]))?;
+    process::run(process::cargo().args(["build", "--release", "--package", "lb-user"]).args(features))?;
     println!("build: {}", process::target_dir().join("release/siplb").display());
     Ok(())
 }
@@ -34,10 +45,14 @@ pub(crate) fn everything(need: Need) -> Result<()> {
 /// Builds every binary of lb-ebpf, and leaves each as `target/bpf/NAME.bpf.o`, whatever `CARGO_TARGET_DIR` says: that is
 /// where lb-user's build script looks. The paths are those of the copies.
 pub(crate) fn objects(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
+    objects_with(toolchain, &[])
+}
+
+fn objects_with(toolchain: &Toolchain, features: &[&str]) -> Result<Vec<PathBuf>> {
     let folder = process::workspace().join("target/bpf");
     fs::create_dir_all(&folder)?;
     let mut objects = vec![];
-    for executable in compile(toolchain)? {
+    for executable in compile(toolchain, features)? {
         let name = executable.file_name().and_then(OsStr::to_str).context("a binary without a name")?;
         let object = folder.join(format!("{name}.bpf.o"));
         replace_if_changed(&executable, &object)?;
@@ -48,12 +63,12 @@ pub(crate) fn objects(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
 }
 
 /// Compiles lb-ebpf, shows what the compiler has to say, and returns the paths of the binaries where cargo left them.
-fn compile(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
+fn compile(toolchain: &Toolchain, features: &[&str]) -> Result<Vec<PathBuf>> {
     // The compiler says this of every crate, and it is no news: the toolchain asks for that feature.
     const EXPECTED: &str = "unstable feature specified for `-Ctarget-feature`";
     let format = if io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
     let mut command = toolchain.build()?;
-    command.arg("--message-format").arg(format);
+    command.args(features).arg("--message-format").arg(format);
     let mut executables = vec![];
     process::each_line(&mut command, |line| {
         let message: Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;

@@ -22,7 +22,7 @@ enum Verb {
     /// Install what building and testing need, after saying what
     Setup,
     /// Build the eBPF objects and the release binary target/release/siplb
-    Build,
+    Build(build::Args),
     /// Run every test, or those whose name contains FILTER
     Test(test::Args),
     /// Check formatting and clippy, for the host's crates and the eBPF program
@@ -40,7 +40,7 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Verb::parse() {
         Verb::Setup => setup::run(),
-        Verb::Build => build::run(),
+        Verb::Build(args) => build::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Lint => lint::run(),
         Verb::Fuzz(args) => fuzz::run(&args),

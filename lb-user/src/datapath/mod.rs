@@ -10,6 +10,8 @@ mod error;
 mod explain;
 mod grace;
 pub mod image;
+#[cfg(feature = "log")]
+mod kernel_log;
 mod lowered;
 mod maps;
 mod meta;

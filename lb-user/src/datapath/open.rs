@@ -85,6 +85,8 @@ impl Datapath {
         is_fresh: bool,
     ) -> Result<(Self, Adopted), OpenError> {
         let mut object = object::load(Code::SIPLB, sizes, Maps::Pinned(&folder), false)?;
+        #[cfg(feature = "log")]
+        super::kernel_log::follow(&mut object)?;
         let state = StateMaps::take(&mut object, sizes, is_fresh)?;
         state.meta.set_fingerprint(sizes.fingerprint);
         let counters = CounterMaps::take(&mut object)?;
