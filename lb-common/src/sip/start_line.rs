@@ -173,7 +173,7 @@ fn method<M: Message>(message: M, start: u64, low: u64, high: u64) -> StartLine 
 /// The length of a method of more than sixteen bytes, and what follows it; 0 where nothing does.
 #[inline(always)]
 fn long_method<M: Message>(message: M, start: u64) -> (u64, u64) {
-    let mut end = message.zero();
+    let mut end = message.len();
     let mut stop = message.zero();
     message.windows(
         start + 16,
@@ -232,6 +232,8 @@ mod tests {
             ("INVITEsip:a@b.example.com", Kind::NotSip),
             ("INVITE\tsip:a@b.example.com", Kind::NotSip),
             (" INVITE sip:a@b.example.com", Kind::NotSip),
+            ("\r\nCall-ID:o:urn:/-", Kind::NotSip),
+            ("ONEWORDOFSIXTEEN", Kind::NotSip),
             ("\u{e9}\u{e9}\u{e9} sip:a@b.example.com", Kind::NotSip),
         ];
         for (text, kind) in cases {
