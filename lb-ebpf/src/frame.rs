@@ -2,6 +2,7 @@
 
 use crate::packet::Packet;
 use lb_common::{
+    decide::Source,
     layout::{Address, PROTOCOL_UDP, Port, Vlans},
     limits::VLAN_LIMIT,
     reason::Reason,
@@ -51,6 +52,12 @@ pub(crate) struct Datagram {
 }
 
 impl Datagram {
+    /// Where it came from.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> Source {
+        Source { address: self.source, port: self.source_port }
+    }
+
     /// Offset of the payload.
     #[inline(always)]
     pub(crate) fn payload(&self) -> u64 {

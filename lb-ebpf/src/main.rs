@@ -21,11 +21,16 @@ mod trace;
 mod vip;
 
 use aya_ebpf::{macros::xdp, programs::XdpContext};
+use lb_common::decide::decide;
 
 /// Balances one frame.
 #[xdp(frags)]
 fn siplb(context: XdpContext) -> u32 {
-    let action = pipeline::balance(packet::Packet { ctx: context.ctx });
+    let action = pipeline::balance(
+        packet::Packet { ctx: context.ctx },
+        #[inline(always)]
+        |payload, rules, datagram| decide(payload, rules, &datagram.source()),
+    );
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(&context, "XDP return code {}", action);
     action

@@ -13,7 +13,7 @@ use crate::{
     trace::trace,
 };
 use lb_common::{
-    decide::{Decision, Source},
+    decide::Decision,
     layout::{Backend, Rules, Vip},
     limits::SCAN_LIMIT,
     reason::{Reason, Verdict},
@@ -27,7 +27,7 @@ pub(crate) fn to_vip(
     state: &State,
     datagram: &Datagram,
     vip: &Vip,
-    judge: impl FnOnce(Payload, &Rules, &Source) -> Decision,
+    judge: impl Fn(Payload, &Rules, &Datagram) -> Decision,
 ) -> Outcome {
     let mut outcome = Outcome { vip: vip.id, ..Outcome::new(Reason::Foreign as u8) };
     trace(|trace| (trace.generation, trace.payload) = (state.generation, datagram.payload() as u16));
@@ -43,7 +43,7 @@ fn forward(
     state: &State,
     datagram: &Datagram,
     vip: &Vip,
-    judge: impl FnOnce(Payload, &Rules, &Source) -> Decision,
+    judge: impl Fn(Payload, &Rules, &Datagram) -> Decision,
     outcome: &mut Outcome,
 ) -> Result<u8, u8> {
     if datagram.family == Family::V6 {
@@ -55,8 +55,7 @@ fn forward(
     let announced = datagram.announced.ok_or(Reason::Truncated as u8)?;
     let length = readable(packet, datagram, announced)?;
     let payload = Payload::new(packet, datagram.payload(), length, announced, state.zero);
-    let source = Source { address: datagram.source, port: datagram.source_port };
-    let decision = judge(payload, &vip.rules, &source);
+    let decision = judge(payload, &vip.rules, datagram);
     tell(&decision);
     // Hidden, the many ways to a decision look the same to the verifier.
     let reason = state.hide(decision.reason as u64) as u8;

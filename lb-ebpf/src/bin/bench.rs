@@ -36,11 +36,10 @@ mod vip;
 
 use account::{Outcome, account};
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use frame::Datagram;
 use lb_common::{
-    decide::{Decision, Key},
+    decide::{Decision, Key, decide},
     hash::{WORDS, key_hash},
-    layout::{KeySource, Ports},
+    layout::KeySource,
     reason::Reason,
     sip::start_line::StartLine,
 };
@@ -96,40 +95,29 @@ fn parse(context: XdpContext) -> u32 {
 #[xdp(frags)]
 fn l4(context: XdpContext) -> u32 {
     undone(context, |packet| {
-        let Some(state) = State::live() else { return xdp_action::XDP_PASS };
-        let bytes = packet.linear_bytes();
-        frame::parse(
+        pipeline::balance(
             packet,
-            state.zero,
             #[inline(always)]
-            |datagram| match datagram {
-                Ok(datagram) => account(bytes, by_addresses(packet, &state, &datagram)),
-                Err(reason) => account(bytes, Outcome::new(reason)),
+            |_, rules, datagram| {
+                let mut words = [0; WORDS];
+                words[0] = datagram.source.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
+                words[1] = datagram.source_port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
+                let hash = key_hash(&words, 2, rules.seed);
+                let key = Key { source: KeySource::Source, hash, at: 0, end: 0 };
+                Decision { reason: Reason::Forwarded, key, start: StartLine(0) }
             },
         )
     })
 }
 
-#[inline(always)]
-fn by_addresses(packet: Packet, state: &State, datagram: &Datagram) -> Outcome {
-    let Some(ports) = state.ports() else { return Outcome::new(Reason::Foreign as u8) };
-    if Ports::has(&ports.vips, datagram.destination_port)
-        && let Some(vip) = state.vip(datagram.destination, datagram.destination_port)
-    {
-        return vip::to_vip(packet, state, datagram, vip, |_, rules, source| {
-            let mut words = [0; WORDS];
-            words[0] = source.address.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
-            words[1] = source.port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
-            let hash = key_hash(&words, 2, rules.seed);
-            let key = Key { source: KeySource::Source, hash, at: 0, end: 0 };
-            Decision { reason: Reason::Forwarded, key, start: StartLine(0) }
-        });
-    }
-    Outcome::new(Reason::Foreign as u8)
-}
-
 /// siplb itself.
 #[xdp(frags)]
 fn siplb(context: XdpContext) -> u32 {
-    undone(context, pipeline::balance)
+    undone(context, |packet| {
+        pipeline::balance(
+            packet,
+            #[inline(always)]
+            |payload, rules, datagram| decide(payload, rules, &datagram.source()),
+        )
+    })
 }

@@ -9,7 +9,7 @@ use aya::{
 };
 use lb_common::{
     layout::{BackendCounter, Counter},
-    reason::{REASON_NUMBERS, Reason},
+    reason::REASON_NUMBERS,
 };
 
 use super::{
@@ -24,16 +24,6 @@ pub struct Counters {
     pub vips: BTreeMap<u32, BTreeMap<u8, Counter>>,
     /// By backend id.
     pub backends: BTreeMap<u32, BackendCounter>,
-}
-
-impl Counters {
-    /// Packets of a VIP under a reason.
-    pub fn packets(&self, vip: u32, reason: Reason) -> u64 {
-        self.vips
-            .get(&vip)
-            .and_then(|reasons| reasons.get(&(reason as u8)))
-            .map_or(0, |counter| counter.packets)
-    }
 }
 
 /// The maps of counters.
