@@ -32,12 +32,12 @@ const fn tail(hash: u64, word: u64) -> u64 {
     (hash ^ round(0, word)).rotate_left(27).wrapping_mul(PRIME_1).wrapping_add(PRIME_4)
 }
 
-/// XXH64 of the first `count` words (at most [`WORDS`]; more count as [`WORDS`]).
+/// XXH64 of `count` words (at most [`WORDS`]; more count as [`WORDS`]), each had from `word` as it is needed.
 #[inline(always)]
-pub const fn xxh64(words: &Words, count: u64, seed: u64) -> u64 {
+fn xxh64_of(word: impl Fn(u64) -> u64 + Copy, count: u64, seed: u64) -> u64 {
     let bytes = 8 * count;
     if count < 4 {
-        return avalanche(short_tail(seed.wrapping_add(PRIME_5).wrapping_add(bytes), words, 0, count));
+        return avalanche(short_tail(seed.wrapping_add(PRIME_5).wrapping_add(bytes), word, 0, count));
     }
     let mut lanes = [
         seed.wrapping_add(PRIME_1).wrapping_add(PRIME_2),
@@ -45,12 +45,12 @@ pub const fn xxh64(words: &Words, count: u64, seed: u64) -> u64 {
         seed,
         seed.wrapping_sub(PRIME_1),
     ];
-    lanes = stripe(lanes, [words[0], words[1], words[2], words[3]]);
+    lanes = stripe(lanes, [word(0), word(1), word(2), word(3)]);
     if count >= 8 {
-        lanes = stripe(lanes, [words[4], words[5], words[6], words[7]]);
+        lanes = stripe(lanes, [word(4), word(5), word(6), word(7)]);
         return avalanche(join(lanes).wrapping_add(64));
     }
-    avalanche(short_tail(join(lanes).wrapping_add(bytes), words, 4, count - 4))
+    avalanche(short_tail(join(lanes).wrapping_add(bytes), word, 4, count - 4))
 }
 
 /// [`key_hash`] of at most three words, which most keys fit in.
@@ -88,15 +88,15 @@ const fn join(lanes: [u64; 4]) -> u64 {
 
 /// Up to three words behind the last whole stripe.
 #[inline(always)]
-const fn short_tail(mut hash: u64, words: &Words, from: usize, count: u64) -> u64 {
+fn short_tail(mut hash: u64, word: impl Fn(u64) -> u64, from: u64, count: u64) -> u64 {
     if count >= 1 {
-        hash = tail(hash, words[from]);
+        hash = tail(hash, word(from));
     }
     if count >= 2 {
-        hash = tail(hash, words[from + 1]);
+        hash = tail(hash, word(from + 1));
     }
     if count >= 3 {
-        hash = tail(hash, words[from + 2]);
+        hash = tail(hash, word(from + 2));
     }
     hash
 }
@@ -112,8 +112,19 @@ const fn avalanche(mut hash: u64) -> u64 {
 
 /// The hash of a key. Zero is kept for "no key", and all ones for "not said yet": a `u64` carries these too.
 #[inline(always)]
-pub const fn key_hash(words: &Words, count: u64, seed: u64) -> u64 {
-    reserved(xxh64(words, count, seed))
+pub fn key_hash(words: &Words, count: u64, seed: u64) -> u64 {
+    key_hash_of(
+        #[inline(always)]
+        |at| words[at as usize & (WORDS - 1)],
+        count,
+        seed,
+    )
+}
+
+/// The same of words that are nowhere together: a BPF program has little stack.
+#[inline(always)]
+pub fn key_hash_of(word: impl Fn(u64) -> u64 + Copy, count: u64, seed: u64) -> u64 {
+    reserved(xxh64_of(word, count, seed))
 }
 
 /// Moves a hash off the two values that mean something else.
@@ -135,7 +146,7 @@ mod tests {
         #[test]
         fn equals_the_reference(words: Words, count in 0usize..=WORDS, seed: u64) {
             let bytes: Vec<u8> = words[..count].iter().flat_map(|w| w.to_le_bytes()).collect();
-            prop_assert_eq!(xxh64(&words, count as u64, seed), xxhash_rust::xxh64::xxh64(&bytes, seed));
+            prop_assert_eq!(xxh64_of(|at| words[at as usize], count as u64, seed), xxhash_rust::xxh64::xxh64(&bytes, seed));
             if (1..=3).contains(&count) {
                 let short = short_key_hash([words[0], words[1], words[2]], count as u64, seed);
                 prop_assert_eq!(short, key_hash(&words, count as u64, seed));

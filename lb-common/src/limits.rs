@@ -22,3 +22,13 @@ pub const DOMAINS_LIMIT: usize = 16;
 
 /// VLAN tags in front of the IP header: one, or two as in QinQ (IEEE 802.1ad).
 pub const VLAN_LIMIT: usize = 2;
+
+/// Routes that name the VIP itself and are skipped before the one that decides.
+pub const OWN_ROUTES_LIMIT: u64 = 4;
+
+/// IPv6 extension headers that are read before the UDP header.
+pub const EXTENSIONS_LIMIT: u64 = 6;
+
+/// How long a first fragment is remembered, in nanoseconds: as long as Linux waits for the rest of an IPv4 datagram
+/// (net.ipv4.ipfrag_time). Identifications are used again.
+pub const FRAGMENT_AGE_NS: u64 = 30_000_000_000;

@@ -26,8 +26,27 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Nothing known but the reason.
     #[inline(always)]
-    pub(crate) fn new(reason: u8) -> Self {
+    pub(crate) const fn new(reason: u8) -> Self {
         Self { reason, vip: 0, backend: 0, action: xdp_action::XDP_PASS }
+    }
+}
+
+impl Outcome {
+    /// In one number, as a global function can return it.
+    #[inline(always)]
+    pub(crate) fn pack(self) -> u64 {
+        self.reason as u64 | (self.action as u64 & 0xff) << 8 | (self.vip as u64 & 0xffff) << 16 | (self.backend as u64) << 32
+    }
+
+    /// From that number.
+    #[inline(always)]
+    pub(crate) fn unpack(packed: u64) -> Self {
+        Self {
+            reason: packed as u8,
+            action: (packed >> 8) as u32 & 0xff,
+            vip: (packed >> 16) as u32 & 0xffff,
+            backend: (packed >> 32) as u32,
+        }
     }
 }
 
@@ -41,13 +60,15 @@ pub(crate) fn account(bytes: u64, outcome: Outcome) -> u32 {
     }
     trace(|trace| (trace.reason, trace.vip, trace.backend) = (reason, vip, backend));
     match Verdict::of(reason) {
+        // The frame is not what came any more, but the ICMP message that says so.
+        Verdict::Drop if reason == Reason::TooBig as u8 => xdp_action::XDP_TX,
         Verdict::Drop => xdp_action::XDP_DROP,
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Forward => {
             if let Some(counter) = BACKEND_COUNTERS.get_ptr_mut(backend) {
                 // SAFETY: as above.
                 let counter = unsafe { &mut *counter };
-                let is_reply = reason == Reason::Replied as u8;
+                let is_reply = reason == Reason::Replied as u8 || reason == Reason::FragmentReplied as u8;
                 count(if is_reply { &mut counter.replies } else { &mut counter.requests }, bytes);
             }
             action

@@ -8,9 +8,14 @@
 #![no_main]
 
 mod account;
+mod at_vip;
 mod deliver;
+mod fragments;
 mod frame;
+mod icmp;
+mod limiter;
 mod maps;
+mod notes;
 mod packet;
 mod pipeline;
 mod program;
@@ -18,18 +23,17 @@ mod reply;
 mod stages;
 mod state;
 mod trace;
+mod unnamed;
 mod vip;
 
 use aya_ebpf::{macros::xdp, programs::XdpContext};
-use lb_common::decide::decide;
 
 /// Balances one frame.
 #[xdp(frags)]
 fn siplb(context: XdpContext) -> u32 {
     let action = pipeline::balance(
         packet::Packet { ctx: context.ctx },
-        #[inline(always)]
-        |payload, rules, datagram| decide(payload, rules, &datagram.source()),
+        at_vip::judge,
     );
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(&context, "XDP return code {}", action);

@@ -2,12 +2,14 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, DevMapHash, HashMap, PerCpuArray},
+    maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use lb_common::layout::{
-    Backend, BackendCounter, Counter, Group, Host, HostKey, Meta, NextHop, Ports, Socket, SocketKey, Table,
-    Trace, Vip,
+    Backend, BackendCounter, Counter, Fragment, FragmentKey, Group, Host, HostKey, Meta, NameKey, Named,
+    NextHop, Ports, Socket, SocketKey, Table, Trace, Unnamed, UnnamedKey, Vip,
 };
+
+use crate::{limiter::Limiter, notes::Notes};
 
 const BPF_F_NO_PREALLOC: u32 = 1;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
@@ -23,6 +25,10 @@ pub(crate) static PORTS: Array<Ports> = Array::with_max_entries(2, 0);
 /// VIPs by socket.
 #[map]
 pub(crate) static VIPS: HashMap<SocketKey, Vip> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Names by which messages mean a backend, or the VIP itself.
+#[map]
+pub(crate) static NAMES: HashMap<NameKey, Named> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// Lookup tables, by half and number.
 #[map]
@@ -52,6 +58,18 @@ pub(crate) static HOSTS: HashMap<HostKey, Host> = HashMap::with_max_entries(1, B
 #[map]
 pub(crate) static INTERFACES: DevMapHash = DevMapHash::with_max_entries(64, 0);
 
+/// Where first fragments went.
+#[map]
+pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(1, 0);
+
+/// Hosts that name nobody where they should.
+#[map]
+pub(crate) static UNNAMED: HashMap<UnnamedKey, Unnamed> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// What the daemon is told at once.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
+
 /// Packets and bytes by VIP (0 is none) and reason.
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(1, 0);
@@ -63,3 +81,11 @@ pub(crate) static BACKEND_COUNTERS: PerCpuArray<BackendCounter> = PerCpuArray::w
 /// What an instance with [`crate::trace::TRACE_ON`] says of its last packet.
 #[map]
 pub(crate) static TRACE: Array<Trace> = Array::with_max_entries(1, 0);
+
+/// The notes about the packet under way; each instance of the program has its own.
+#[map]
+pub(crate) static NOTES: PerCpuArray<Notes> = PerCpuArray::with_max_entries(1, 0);
+
+/// How many ICMP messages may still be sent.
+#[map]
+pub(crate) static LIMITER: PerCpuArray<Limiter> = PerCpuArray::with_max_entries(1, 0);

@@ -6,7 +6,7 @@
 
 use aya_ebpf::{
     bindings::xdp_md,
-    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
+    helpers::generated::{bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
 };
 use core::mem::size_of;
 use lb_common::sip::{
@@ -107,6 +107,32 @@ impl Packet {
     pub(crate) fn grow_head(self, bytes: i32) -> bool {
         // SAFETY: the context is valid; every later access compares with the new bounds.
         unsafe { bpf_xdp_adjust_head(self.ctx, -bytes) == 0 }
+    }
+
+    /// Cuts the frame to so many bytes. Returns whether it was that long.
+    #[inline(always)]
+    pub(crate) fn cut(self, bytes: u64) -> bool {
+        // SAFETY: as above.
+        let there = unsafe { bpf_xdp_get_buff_len(self.ctx) };
+        // SAFETY: as above.
+        bytes <= there && unsafe { bpf_xdp_adjust_tail(self.ctx, (bytes as i64 - there as i64) as i32) == 0 }
+    }
+
+    /// The ones' complement sum of `N` bytes at an offset, added to `sum`; `N` is a multiple of 4, at most 512.
+    #[inline(always)]
+    pub(crate) fn sum<const N: usize>(self, offset: u64, sum: u32) -> Option<u32> {
+        let start = self.at::<[u8; N]>(offset)?;
+        // SAFETY: `at` compared all `N` bytes with the end of the frame.
+        Some(unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, start.cast(), N as u32, sum) } as u32)
+    }
+
+    /// Copies `length` bytes from an offset to the front of `to`: from 1 to `N`, which is a power of two.
+    #[inline(always)]
+    pub(crate) fn copy<const N: usize>(self, offset: u64, length: u64, to: &mut [u8; N]) -> bool {
+        // The verifier wants both bounds in one chain of instructions.
+        let length = (opaque(length.wrapping_sub(1)) & (N as u64 - 1)) as u32 + 1;
+        // SAFETY: the context is valid, and `to` has room for `length` bytes.
+        unsafe { bpf_xdp_load_bytes(self.ctx, (offset & OFFSET_MASK) as u32, to.as_mut_ptr().cast(), length) == 0 }
     }
 }
 
@@ -239,6 +265,11 @@ impl Message for Payload {
     }
 
     #[inline(always)]
+    fn port(self, at: u64, in_via: bool) -> u64 {
+        stages::sip_port(self.packet.ctx, self.place(), self.zero, at, in_via as u64)
+    }
+
+    #[inline(always)]
     fn has_gr(self, at: u64) -> bool {
         stages::sip_has_gr(self.packet.ctx, self.place(), self.zero, at) != 0
     }
@@ -249,8 +280,8 @@ impl Message for Payload {
     }
 
     #[inline(always)]
-    fn user_hash_long(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-        stages::sip_user_hash_long(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
+    fn user_plain_length(self, at: u64, end: u64, tail: u8) -> u64 {
+        stages::sip_user_plain_length(self.packet.ctx, self.place(), self.zero, span(at, end, tail))
     }
 
     #[inline(always)]
@@ -264,8 +295,9 @@ impl Message for Payload {
     }
 
     #[inline(always)]
-    fn headers(self, from: u64, wanted: Wanted) -> Headers {
-        Headers(stages::sip_headers(self.packet.ctx, self.place(), self.zero, from, wanted.0))
+    fn headers(self, from: u64, wanted: Wanted, until: Wanted) -> Headers {
+        let sets = wanted.0 | until.0 << 8;
+        Headers(stages::sip_headers(self.packet.ctx, self.place(), self.zero, from, sets))
     }
 
     #[inline(always)]
@@ -281,6 +313,16 @@ impl Message for Payload {
     #[inline(always)]
     fn address(self, at: u64) -> Address {
         Address(stages::sip_address(self.packet.ctx, self.place(), self.zero, at))
+    }
+
+    #[inline(always)]
+    fn sent_by(self, at: u64) -> u64 {
+        stages::sip_sent_by(self.packet.ctx, self.place(), self.zero, at)
+    }
+
+    #[inline(always)]
+    fn next_element(self, at: u64, form: Form) -> u64 {
+        stages::sip_next_element(self.packet.ctx, self.place(), self.zero, at, form as u64)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use crate::packet::{Payload, opaque};
 use aya_ebpf::bindings::xdp_md;
-use lb_common::sip::{address, headers, headers::Wanted, start_line, uri, uri::Form, user};
+use lb_common::sip::{address, headers, headers::Wanted, list, start_line, uri, uri::Form, user, via};
 
 macro_rules! stages {
     ($($name:ident($message:ident $(, $argument:ident)*) $body:expr;)*) => {
@@ -45,17 +45,21 @@ stages! {
     sip_start_line(message) start_line::scan(message).0;
     sip_uri(message, at, form)
         uri::scan(message, at, if form == Form::Bare as u64 { Form::Bare } else { Form::Enclosed }).0;
+    sip_port(message, at, in_via) uri::port(message, at, in_via != 0);
     sip_host_end(message, at) uri::host_end(message, at);
     sip_has_gr(message, at) uri::has_gr(message, at) as u64;
     sip_user_hash(message, span, seed)
         user::hash(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
-    sip_user_hash_long(message, span, seed)
-        user::hash_long(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
+    sip_user_plain_length(message, span)
+        user::plain_length(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8);
     sip_user_hash_decoded(message, span, seed)
         user::hash_decoded(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
     sip_text_hash(message, span, seed) user::hash_text(message, span & 0xffff, span >> 16 & 0xffff, seed);
-    sip_headers(message, from, wanted) headers::scan(message, from, Wanted(wanted)).0;
+    sip_headers(message, from, sets) headers::scan(message, from, Wanted(sets & 0xff), Wanted(sets >> 8)).0;
     sip_header_value(message, at) headers::value(message, at);
     sip_token_end(message, at) headers::token_end(message, at);
     sip_address(message, at) address::scan(message, at).0;
+    sip_sent_by(message, at) via::sent_by(message, at);
+    sip_next_element(message, at, form)
+        list::next_element(message, at, if form == Form::Bare as u64 { Form::Bare } else { Form::Enclosed });
 }

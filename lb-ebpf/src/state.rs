@@ -1,6 +1,9 @@
 //! The live state: the generation is read once a packet, and every look-up is in that half.
 
-use crate::maps::{HOSTS, META, NEXT_HOPS, PORTS, SOCKETS, VIPS};
+use crate::{
+    maps::{HOSTS, META, NEXT_HOPS, PORTS, SOCKETS, VIPS},
+    notes::Notes,
+};
 use aya_ebpf::maps::Array;
 use lb_common::layout::{
     Address, Host, HostKey, Meta, NextHop, Port, Ports, Socket, SocketKey, Vip, half, index,
@@ -10,7 +13,7 @@ use lb_common::layout::{
 pub(crate) struct State {
     pub(crate) meta: &'static Meta,
     pub(crate) generation: u32,
-    half: u32,
+    pub(crate) half: u32,
     /// Zero, which the verifier can't know.
     pub(crate) zero: u64,
 }
@@ -22,17 +25,18 @@ impl State {
         let meta = META.get(0)?;
         // SAFETY: a plain read; volatile, so that it happens once and user space's store is seen whole.
         let generation = unsafe { core::ptr::read_volatile(&meta.generation) };
-        if generation == 0 {
-            None
-        } else {
-            Some(Self { meta, generation, half: half(generation), zero: meta.zero })
-        }
+        if generation == 0 { None } else { Some(Self::new(meta, generation)) }
     }
 
-    /// `value`, of which the verifier knows nothing any more: see `lb_common::sip::Message::hide`.
+    /// The state that the packet is judged by, in a function of its own: the generation is not read again.
     #[inline(always)]
-    pub(crate) fn hide(&self, value: u64) -> u64 {
-        value ^ self.zero
+    pub(crate) fn of(notes: &Notes) -> Option<Self> {
+        META.get(0).map(|meta| Self::new(meta, notes.generation as u32))
+    }
+
+    #[inline(always)]
+    fn new(meta: &'static Meta, generation: u32) -> Self {
+        Self { meta, generation, half: half(generation), zero: meta.zero }
     }
 
     /// Entry `id` of this half of an array; 0 is none.

@@ -2,109 +2,123 @@
 
 use crate::{
     account::Outcome,
-    deliver::{
-        nat::{self, End},
-        next_hop,
-    },
-    frame::{Datagram, Family},
+    deliver::{self, End, Rewrite},
+    fragments,
+    frame::{CONTRADICTORY, Part},
     maps::{BACKENDS, GROUPS, TABLES},
-    packet::{Packet, Payload, opaque},
+    notes::Notes,
+    packet::{Packet, opaque},
     state::State,
     trace::trace,
+    unnamed,
 };
+use aya_ebpf::bindings::xdp_md;
 use lb_common::{
-    decide::Decision,
-    layout::{Backend, Rules, Vip},
-    limits::SCAN_LIMIT,
+    layout::Vip,
+    limits::{MESSAGE_MIN, SCAN_LIMIT},
     reason::{Reason, Verdict},
     slot::slot,
 };
 
-/// Lets `judge` decide about a packet to a VIP, and sends it to the backend that owns its key.
+/// Lets `judge` decide about a packet to a VIP, and sends it to the backend that is named, or that owns its key.
 #[inline(always)]
 pub(crate) fn to_vip(
     packet: Packet,
     state: &State,
-    datagram: &Datagram,
+    notes: &mut Notes,
     vip: &Vip,
-    judge: impl Fn(Payload, &Rules, &Datagram) -> Decision,
+    judge: impl Fn(Packet, &mut Notes, &Vip),
 ) -> Outcome {
+    trace(|trace| (trace.generation, trace.payload) = (state.generation, notes.datagram.payload() as u16));
+    match readable(packet, notes) {
+        Ok(length) => notes.length = length,
+        Err(reason) => return Outcome { vip: vip.id, ..Outcome::new(reason) },
+    }
+    notes.vip = vip.id as u64;
+    judge(packet, notes, vip);
+    Outcome::unpack(vip_forward(packet.ctx, notes, vip))
+}
+
+/// From a decision to a packet that is on its way. A function of its own, so that the rules have the stack to themselves.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn vip_forward(ctx: *mut xdp_md, notes: *mut Notes, vip: *const Vip) -> u64 {
+    // SAFETY: callers hand over an entry of the live half.
+    let (Some(notes), Some(vip)) = (Notes::handed(notes), unsafe { vip.as_ref() }) else { return 0 };
+    let Some(state) = State::of(notes) else { return 0 };
     let mut outcome = Outcome { vip: vip.id, ..Outcome::new(Reason::Foreign as u8) };
-    trace(|trace| (trace.generation, trace.payload) = (state.generation, datagram.payload() as u16));
-    outcome.reason = match forward(packet, state, datagram, vip, judge, &mut outcome) {
+    outcome.reason = match forward(Packet { ctx }, &state, notes, vip, &mut outcome) {
         Ok(reason) | Err(reason) => reason,
     };
-    outcome
+    outcome.pack()
 }
 
 #[inline(always)]
 fn forward(
     packet: Packet,
     state: &State,
-    datagram: &Datagram,
+    notes: &mut Notes,
     vip: &Vip,
-    judge: impl Fn(Payload, &Rules, &Datagram) -> Decision,
     outcome: &mut Outcome,
 ) -> Result<u8, u8> {
-    if datagram.family == Family::V6 {
-        return Err(Reason::Ipv6 as u8);
-    }
-    if datagram.is_fragment {
-        return Err(Reason::Fragment as u8);
-    }
-    let announced = datagram.announced.ok_or(Reason::Truncated as u8)?;
-    let length = readable(packet, datagram, announced)?;
-    let payload = Payload::new(packet, datagram.payload(), length, announced, state.zero);
-    let decision = judge(payload, &vip.rules, datagram);
-    tell(&decision);
-    // Hidden, the many ways to a decision look the same to the verifier.
-    let reason = state.hide(decision.reason as u64) as u8;
-    let hash = state.hide(decision.key.hash);
+    trace(|trace| notes.decided.tell(trace));
+    let reason = notes.decided.reason as u8;
+    unnamed::note(packet, notes, reason);
     if !matches!(Verdict::of(reason), Verdict::Forward) {
         return Err(reason);
     }
-    let backend = owner(state, vip, slot(hash), outcome)?;
-    let rewritten = (&backend.address, backend.port);
-    nat::rewrite(packet, &datagram.layers, End::Destination, (&vip.sums, &backend.sums), rewritten)?;
-    outcome.action = match state.next_hop(backend.next_hop) {
-        Some(hop) => next_hop::send(packet, datagram, hop)?,
-        None => next_hop::route(packet, datagram)?,
+    let named = notes.decided.named as u32;
+    let active = if named != 0 { named } else { owner(state, vip, slot(notes.decided.hash))? };
+    outcome.backend = active;
+    let backend = state.entry(&BACKENDS, state.meta.backends, active).ok_or(Reason::GroupDown as u8)?;
+    // What came to a backend's own port goes to that backend's own socket, so that the answer finds its way back.
+    let port = if active == vip.own { backend.own_port } else { backend.port };
+    let rewrite = Rewrite {
+        end: End::Destination,
+        old: vip.sums,
+        address: &backend.address,
+        new_address: backend.sums.address,
+        port,
     };
+    if !notes.datagram.is(Part::Whole) {
+        fragments::remember_request(notes, active, backend);
+    }
+    outcome.action = deliver::to_backend(packet, state, notes, backend, &rewrite)?;
     Ok(reason)
 }
 
 /// How many bytes of the payload can be read: what the UDP header announces, as far as it lies in the frame.
 #[inline(always)]
-fn readable(packet: Packet, datagram: &Datagram, announced: u64) -> Result<u64, u8> {
-    let there = packet.linear_bytes() - datagram.payload();
-    if announced > there && !packet.has_fragments() {
+fn readable(packet: Packet, notes: &Notes) -> Result<u64, u8> {
+    let datagram = &notes.datagram;
+    if datagram.announced == CONTRADICTORY {
         return Err(Reason::Truncated as u8);
     }
-    let length = if announced < there { announced } else { there };
+    let linear = packet.linear_bytes() - datagram.payload();
+    let mut length = datagram.announced;
+    if datagram.is(Part::First) {
+        length = if length < datagram.held { length } else { datagram.held };
+        if length < MESSAGE_MIN {
+            return Err(Reason::FragmentTiny as u8);
+        }
+    }
+    if length > linear {
+        if !packet.has_fragments() {
+            return Err(Reason::Truncated as u8);
+        }
+        length = linear;
+    }
     Ok(if length > SCAN_LIMIT { SCAN_LIMIT } else { length })
 }
 
-/// `slot -> group -> backend`.
+/// `slot -> group`: the id of the backend that serves the slot.
 #[inline(always)]
-fn owner(state: &State, vip: &Vip, slot: u32, outcome: &mut Outcome) -> Result<&'static Backend, u8> {
+fn owner(state: &State, vip: &Vip, slot: u32) -> Result<u32, u8> {
     let table = state.entry(&TABLES, state.meta.tables, vip.table).ok_or(Reason::NoTable as u8)?;
     // The compiler knows that a slot is in bounds, the verifier wants to see it compared.
     let slot = opaque(slot as u64) as u32;
     let group = *table.groups.get(slot as usize).ok_or(Reason::NoTable as u8)? as u32;
     let active = state.entry(&GROUPS, state.meta.groups, group).ok_or(Reason::NoTable as u8)?.active;
     trace(|trace| (trace.slot, trace.group) = (slot, group));
-    outcome.backend = active;
-    state.entry(&BACKENDS, state.meta.backends, active).ok_or(Reason::GroupDown as u8)
-}
-
-/// Tells `explain` what was decided.
-#[inline(always)]
-fn tell(decision: &Decision) {
-    trace(|trace| {
-        trace.hash = decision.key.hash;
-        trace.source = decision.key.source as u8;
-        (trace.key_at, trace.key_end) = (decision.key.at as u16, decision.key.end as u16);
-        (trace.method_at, trace.method_end) =
-            (decision.start.method() as u16, decision.start.method_end() as u16);
-    });
+    if active == 0 { Err(Reason::GroupDown as u8) } else { Ok(active) }
 }

@@ -8,14 +8,14 @@ use std::{
 };
 
 use lb_common::{
-    decide::domain_hash,
+    decide::{domain_hash, first_domain},
     layout::{Host, KeyKind, NextHop, Rules, Vlans},
     limits::{DOMAINS_LIMIT, KEY_LIMIT},
     slot::SLOTS,
 };
 use lb_user::datapath::{
     Image, Sizes,
-    image::{Backend, Vip},
+    image::{Backend, Name, NamePort, Named, OwnPort, Slots, Vip},
 };
 
 use crate::frame::{Checksum, DONT_FRAGMENT, Datagram, Link, Tag, UDP};
@@ -99,7 +99,38 @@ pub fn with_domains(key: KeyKind, number_tail: u8, domains: &[&str]) -> Rules {
         *entry = domain_hash(domain.as_bytes(), SEED);
     }
     let domain_count = domains.len() as u8;
-    Rules { seed: SEED, key: key as u8, number_tail, domain_count, pad: [0; 5], domains: hashes }
+    let (first, first_mask) = domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
+    Rules { seed: SEED, key: key as u8, number_tail, domain_count, first, first_mask, domains: hashes, ..Rules::default() }
+}
+
+/// The name by which a backend is meant, with any port.
+pub fn alias(id: u32) -> String {
+    format!("b{id}.example.net")
+}
+
+/// A name by which messages mean the VIP itself.
+pub const VIP_NAME: &str = "sip.example.net";
+
+/// The port of the IPv4 VIP that is the second backend's own, and that backend's port for it.
+pub const OWN_PORT: OwnPort = OwnPort { vip_port: 15_062, port: 5_082 };
+
+/// The names that the IPv4 VIP knows.
+pub fn names() -> std::collections::BTreeMap<Name, Named> {
+    let name = |host: &str, port| Name { host: host.to_owned(), port };
+    let mut names = std::collections::BTreeMap::new();
+    for port in [NamePort::None, NamePort::Any] {
+        names.insert(name(VIP_NAME, port), Named::Vip);
+        names.extend((1..=STANDBY).map(|id| (name(&alias(id), port), Named::Backend(id))));
+    }
+    for id in 1..=STANDBY {
+        let socket = backend(id);
+        names.insert(name(&socket.ip().to_string(), NamePort::Exactly(socket.port())), Named::Backend(id));
+    }
+    let address = vip().ip().to_string();
+    names.insert(name(&address, NamePort::None), Named::Vip);
+    names.insert(name(&address, NamePort::Exactly(vip().port())), Named::Vip);
+    names.insert(name(&address, NamePort::Exactly(OWN_PORT.vip_port)), Named::Backend(2));
+    names
 }
 
 /// The next hop to a backend, if user space knows it: over the loopback device with 0, 1 and 2 VLAN tags, and over
@@ -117,7 +148,7 @@ pub fn next_hop(id: u32) -> Option<NextHop> {
         (vlans.protocols[i], vlans.tags[i]) = (protocol.to_be(), control.to_be());
     }
     let destination = [6, 0, 0, 0, 0, 10 + id as u8];
-    Some(NextHop { interface, destination, source: [6, 0, 0, 0, 0, 1], vlans })
+    Some(NextHop { interface, destination, source: [6, 0, 0, 0, 0, 1], vlans, mtu: 1_500 })
 }
 
 /// What stands in front of a packet on its way to a backend.
@@ -145,24 +176,30 @@ pub fn link_to_client() -> Link {
 
 /// The state of a node on which all is well.
 pub fn image() -> Image {
-    let slots: Vec<u16> = (0..SLOTS).map(|slot| 1 + (slot % 4) as u16).collect();
-    let slots = slots.try_into().expect("there is a group for every slot");
-    let backend = |id, vip| (id, Backend { socket: backend(id), vip: Some(vip), next_hop: next_hop(id) });
+    let table = |group: fn(usize) -> usize| -> Slots {
+        let slots: Vec<u16> = (0..SLOTS).map(|slot| group(slot) as u16).collect();
+        Arc::new(slots.try_into().expect("there is a group for every slot"))
+    };
+    let backend = |id, vip| (id, Backend::new(backend(id), Some(vip), next_hop(id)));
+    let mut backends: std::collections::BTreeMap<u32, Backend> =
+        (1..=STANDBY).map(|id| backend(id, VIP)).chain([backend(BACKEND6, VIP6)]).collect();
+    backends.get_mut(&2).expect("there is a second backend").own_port = Some(OWN_PORT);
     Image {
         vips: [
-            (VIP, Vip { socket: vip(), rules: rules(), table: Some(1) }),
-            (VIP6, Vip { socket: vip6(), rules: rules(), table: Some(1) }),
+            (VIP, Vip { socket: vip(), rules: rules(), table: Some(1), names: names() }),
+            (VIP6, Vip { socket: vip6(), rules: rules(), table: Some(2), names: Default::default() }),
         ]
         .into(),
-        tables: [(1, Arc::new(slots))].into(),
-        groups: (1..=4).map(|id| (id, Some(id))).collect(),
-        backends: (1..=STANDBY).map(|id| backend(id, VIP)).chain([backend(BACKEND6, VIP6)]).collect(),
+        tables: [(1, table(|slot| 1 + slot % 4)), (2, table(|_| 5))].into(),
+        groups: (1..=4).map(|id| (id, Some(id))).chain([(5, Some(BACKEND6))]).collect(),
+        backends,
         hosts: [(node().ip(), Host::Node), (peer().ip(), Host::Peer)].into(),
     }
 }
 
 /// Room for [`image`].
-pub const SIZES: Sizes = Sizes { vips: 2, pools: 1, groups: 4, backends: BACKEND6, fingerprint: 0 };
+pub const SIZES: Sizes =
+    Sizes { vips: 2, pools: 2, groups: 5, backends: BACKEND6, names: 64, fragments: 1_024, fingerprint: 0 };
 
 /// A datagram from the client to the VIP.
 pub fn from_client(payload: &[u8]) -> Datagram {

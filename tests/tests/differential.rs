@@ -3,15 +3,15 @@
 //! Messages of the corpus and thousands of damaged ones go through the loaded program and through the same rules on the
 //! host. Every run makes the same messages; `SIPLB_MUTATIONS` says how many.
 
-use std::env;
+use std::{collections::HashMap, env, sync::OnceLock};
 
 use lb_common::{
-    decide::{Source, decide},
-    layout::{KeyKind, Port, Rules, Trace},
+    decide::{ANY_PORT, NO_PORT, OnHost, Source, decide, name_hash},
+    layout::{KeyKind, Named, NamedKind, Port, Rules, Trace},
     reason::{Reason, Verdict},
-    sip::Bytes,
     slot::slot,
 };
+use lb_user::datapath::image;
 use siplb_tests::{
     corpus,
     example::{self, VIP, client, from_client, with_domains},
@@ -34,11 +34,35 @@ struct Said {
     key: (u16, u16),
     method: (u16, u16),
     slot: u32,
+    passed: u32,
+    backend: u32,
 }
+
+/// The names of the example, as its VIP knows them while all backends are up.
+fn find(host: u64, port: u32) -> Named {
+    let port_of = |name: &image::Name| match name.port {
+        image::NamePort::None => NO_PORT,
+        image::NamePort::Exactly(port) => u32::from(port),
+        image::NamePort::Any => ANY_PORT,
+    };
+    let names = NAMES.get_or_init(|| {
+        let entry = |(name, named): (&image::Name, &image::Named)| {
+            let named = match *named {
+                image::Named::Vip => Named { backend: 0, kind: NamedKind::Vip as u32 },
+                image::Named::Backend(backend) => Named { backend, kind: NamedKind::Itself as u32 },
+            };
+            ((name_hash(name.host.as_bytes(), example::SEED), port_of(name)), named)
+        };
+        example::names().iter().map(entry).collect()
+    });
+    names.get(&(host, port)).copied().unwrap_or(Named::NOBODY)
+}
+
+static NAMES: OnceLock<HashMap<(u64, u32), Named>> = OnceLock::new();
 
 fn host(message: &[u8], rules: &Rules) -> Said {
     let source = Source { address: client().ip().into(), port: Port::new(client().port()) };
-    let decision = decide(Bytes::new(message), rules, &source);
+    let decision = decide(OnHost::new(message, rules, find), &source);
     let (key, start) = (decision.key, decision.start);
     Said {
         reason: Some(decision.reason),
@@ -46,15 +70,19 @@ fn host(message: &[u8], rules: &Rules) -> Said {
         hash: key.hash,
         key: (key.at as u16, key.end as u16),
         method: (start.method() as u16, start.method_end() as u16),
-        slot: if decision.reason.verdict() == Verdict::Forward { slot(key.hash) } else { 0 },
+        slot: if key.hash != 0 && decision.reason.verdict() == Verdict::Forward { slot(key.hash) } else { 0 },
+        passed: decision.passed.0,
+        backend: if decision.named != 0 { decision.named } else { 0 },
     }
 }
 
 fn kernel(program: &mut Program, message: &[u8]) -> Said {
-    let Trace { reason, source, hash, key_at, key_end, method_at, method_end, slot, .. } =
+    let Trace { reason, source, hash, key_at, key_end, method_at, method_end, slot, passed, backend, .. } =
         program.run(&from_client(message).bytes()).trace;
     let (key, method) = ((key_at, key_end), (method_at, method_end));
-    Said { reason: Reason::from_number(reason), source, hash, key, method, slot }
+    // A backend that was found by a slot is the table's doing.
+    let backend = if hash == 0 { backend } else { 0 };
+    Said { reason: Reason::from_number(reason), source, hash, key, method, slot, passed, backend }
 }
 
 /// Every kind of key, with and without domains and number tails.
@@ -115,7 +143,12 @@ fn reduced(message: &[u8], mut is_wrong: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
 
 /// The corpus, and what it lacks: telephone numbers, folding, devices' URIs.
 fn messages() -> Vec<Vec<u8>> {
-    let written: [&[u8]; 5] = [
+    let written: [&[u8]; 9] = [
+        b"BYE sip:x7@198.51.100.9:5062 SIP/2.0\r\nv: SIP/2.0/UDP 198.51.100.7\r\nRoute: \"a, \\\" <b>\" <sip:sip.example.net;lr>;x=\"1,2\" ,\r\n \
+          <sip:token@192.0.2.10:15062;lr>\r\nTo: <sip:alice@example.com>;tag=2\r\nCall-ID: q\r\n\r\n",
+        b"ACK sip:x7@b3.example.net SIP/2.0\nroute : sip:sip.example.net:5070\nROUTE:<sip:nobody.example.org>\nt: <sip:b@c>\n\n",
+        b"SIP/2.0 200 OK\r\nt: sip:bob@example.com;tag=1\r\nVia: SIP / 2.0\r\n / UDP  B2.example.net. : 5060 ;branch=z9hG4bK1, SIP/2.0/UDP b1.example.net\r\n\r\n",
+        b"SIP/2.0 404 Not Found\r\nVIA: SIP/2.0/UDP 10.0.0.13:5073;rport\r\nVia: SIP/2.0/UDP x\r\nTo: <sip:a@b>\r\nCall-ID: w\r\n\r\n",
         b"INVITE tel:+1-201-555-0123;phone-context=x SIP/2.0\r\nFrom: \"A\" <sip:0012015550123@example.com>;tag=1\r\n\
           To: <sip:+1(201)555.0123@example.com;user=phone>\r\ni: 1@h\r\n\r\n",
         b"OPTIONS sip:alice@example.com;transport=udp;gr=urn:uuid:f81d4fae SIP/2.0\nt:\n sip:%62ob@example.net;tag=1\n\
@@ -188,8 +221,10 @@ fn damage_provokes_every_reason_of_a_decision() {
         .copied()
         .filter(|reason| (Reason::Forwarded as u8..=Reason::ResponseUnnamed as u8).contains(&(*reason as u8)))
         .chain([
+            Reason::Named,
+            Reason::DialogUnnamed,
             Reason::Empty,
-            Reason::KeepAlive,
+            Reason::Nul,
             Reason::Runt,
             Reason::NotSip,
             Reason::Stun,

@@ -18,6 +18,14 @@ impl Wanted {
     pub const FROM: Self = Self(2);
     /// Call-ID.
     pub const CALL_ID: Self = Self(4);
+    /// Route.
+    pub const ROUTE: Self = Self(8);
+    /// Via.
+    pub const VIA: Self = Self(16);
+    /// Those that keys are taken from.
+    pub const KEYS: Self = Self::TO.and(Self::FROM).and(Self::CALL_ID);
+    /// Those that decide about a request.
+    pub const DECIDING: Self = Self::KEYS.and(Self::ROUTE);
 
     /// Both sets.
     pub const fn and(self, other: Self) -> Self {
@@ -25,44 +33,67 @@ impl Wanted {
     }
 }
 
-/// Where headers were found: the offset behind the name of the first of each kind.
+/// Where headers were found: the offset behind the name of the first of each kind, in twelve bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers(pub u64);
 
+const OFFSET_BITS: u64 = 12;
+const WHOLE: u64 = 1 << 63;
+const _: () = assert!(crate::limits::SCAN_LIMIT < 1 << OFFSET_BITS);
+
 impl Headers {
+    #[inline(always)]
+    const fn at(self, place: u64) -> u64 {
+        self.0 >> (place * OFFSET_BITS) & ((1 << OFFSET_BITS) - 1)
+    }
+
     /// Behind the name of the first To; 0 is none.
     #[inline(always)]
     pub const fn to(self) -> u64 {
-        self.0 & 0xffff
+        self.at(0)
     }
 
     /// Behind the name of the first From; 0 is none.
     #[inline(always)]
     pub const fn from(self) -> u64 {
-        self.0 >> 16 & 0xffff
+        self.at(1)
     }
 
     /// Behind the name of the first Call-ID; 0 is none.
     #[inline(always)]
     pub const fn call_id(self) -> u64 {
-        self.0 >> 32 & 0xffff
+        self.at(2)
+    }
+
+    /// Behind the name of the first Route; 0 is none.
+    #[inline(always)]
+    pub const fn route(self) -> u64 {
+        self.at(3)
+    }
+
+    /// Behind the name of the first Via; 0 is none.
+    #[inline(always)]
+    pub const fn via(self) -> u64 {
+        self.at(4)
     }
 
     /// Was the empty line seen that ends the headers?
     #[inline(always)]
     pub const fn is_whole(self) -> bool {
-        self.0 >> 48 != 0
+        self.0 & WHOLE != 0
     }
 }
 
 const LINE_FEED: u64 = b'\n' as u64;
 const CR_LF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
 
-/// Finds the headers that are wanted, from an offset within the start line, up to the empty line.
+/// Finds the headers that are wanted, from an offset within a line; ends when all of `until` are found, or at the empty
+/// line.
 #[inline(always)]
-pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted) -> Headers {
+pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted, until: Wanted) -> Headers {
     let mut found = message.zero();
     let mut missing = message.hide(wanted.0);
+    let until = message.hide(until.0);
     let mut begins_line = message.zero();
     message.windows(
         from,
@@ -72,14 +103,14 @@ pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted) -> Headers {
                 (message.hide(found), message.hide(missing), message.hide(begins_line));
             if begins_line != 0 {
                 if low & 0xff == LINE_FEED || low & 0xffff == CR_LF {
-                    found |= 1 << 48;
+                    found |= WHOLE;
                     return 0;
                 }
                 let name = Name(message.hide(name(low).0));
                 if name.which() & missing != 0 {
                     missing = message.hide(missing & !name.which());
                     found = message.hide(found | (at + name.length()) << name.shift());
-                    if missing == 0 {
+                    if missing & until == 0 {
                         return 0;
                     }
                 }
@@ -100,8 +131,8 @@ struct Name(u64);
 impl Name {
     const NONE: Self = Self(0);
 
-    const fn new(which: Wanted, shift: u64, length: u64) -> Self {
-        Self(which.0 | shift << 8 | length << 16)
+    const fn new(which: Wanted, place: u64, length: u64) -> Self {
+        Self(which.0 | (place * OFFSET_BITS) << 8 | length << 16)
     }
 
     #[inline(always)]
@@ -126,25 +157,31 @@ const FROM: u64 = u32::from_le_bytes(*b"from") as u64;
 const CALL_ID: u64 = u64::from_le_bytes(*b"call-id\0");
 /// Makes the letters of `call-id` small and leaves its hyphen.
 const CALL_ID_LETTERS: u64 = 0x20_2000_2020_2020;
+const ROUTE: u64 = u64::from_le_bytes(*b"route\0\0\0");
+const VIA: u64 = u32::from_le_bytes(*b"via\0") as u64;
 
 /// Which of the headers the line begins with. A name counts when a colon or a blank follows.
 #[inline(always)]
 fn name(word: u64) -> Name {
-    let small = word | 0x2020_2020;
+    let small = word | 0x20_2020_2020;
     let initial = small & 0xff;
-    let of = |which, shift, length: u64| {
+    let of = |which, place, length: u64| {
         let byte = (word >> (8 * length)) & 0xff;
         let ends = byte == b':' as u64 || byte == b' ' as u64 || byte == b'\t' as u64;
-        if ends { Name::new(which, shift, length) } else { Name::NONE }
+        if ends { Name::new(which, place, length) } else { Name::NONE }
     };
     if initial == b't' as u64 {
         of(Wanted::TO, 0, if small & 0xffff == TO { 2 } else { 1 })
     } else if initial == b'f' as u64 {
-        of(Wanted::FROM, 16, if small & 0xffff_ffff == FROM { 4 } else { 1 })
+        of(Wanted::FROM, 1, if small & 0xffff_ffff == FROM { 4 } else { 1 })
     } else if initial == b'c' as u64 && (word | CALL_ID_LETTERS) << 8 == CALL_ID << 8 {
-        of(Wanted::CALL_ID, 32, 7)
+        of(Wanted::CALL_ID, 2, 7)
     } else if initial == b'i' as u64 {
-        of(Wanted::CALL_ID, 32, 1)
+        of(Wanted::CALL_ID, 2, 1)
+    } else if small & 0xff_ffff_ffff == ROUTE {
+        of(Wanted::ROUTE, 3, 5)
+    } else if initial == b'v' as u64 {
+        of(Wanted::VIA, 4, if small & 0xff_ffff == VIA { 3 } else { 1 })
     } else {
         Name::NONE
     }
@@ -220,13 +257,13 @@ mod tests {
     use super::*;
     use crate::sip::Bytes;
 
-    const ALL: Wanted = Wanted::TO.and(Wanted::FROM).and(Wanted::CALL_ID);
+    const ALL: Wanted = Wanted::DECIDING.and(Wanted::VIA);
 
     /// The values of To, From and Call-ID, up to the next blank.
     fn values(headers: &str) -> [String; 3] {
         let text = format!("INVITE sip:a@b SIP/2.0\r\n{headers}");
         let message = Bytes::new(text.as_bytes());
-        let found = message.headers(7, ALL);
+        let found = message.headers(7, Wanted::KEYS, Wanted::KEYS);
         [found.to(), found.from(), found.call_id()].map(|at| {
             let value = if at == 0 { 0 } else { message.header_value(at) };
             let end = if value == 0 { 0 } else { message.token_end(value) };
@@ -268,10 +305,30 @@ mod tests {
     #[test]
     fn stops_when_all_is_found() {
         let text = "REGISTER sip:b SIP/2.0\r\nTo: t\r\nCall-ID: c\r\n\r\n";
-        let found = Bytes::new(text.as_bytes()).headers(9, Wanted::TO);
+        let found = Bytes::new(text.as_bytes()).headers(9, Wanted::KEYS, Wanted::TO);
         assert!(found.to() != 0 && found.call_id() == 0 && !found.is_whole());
-        let found = Bytes::new(text.as_bytes()).headers(9, ALL);
+        let found = Bytes::new(text.as_bytes()).headers(9, ALL, ALL);
         assert!(found.call_id() != 0 && found.is_whole());
+        let found = Bytes::new(text.as_bytes()).headers(9, Wanted::DECIDING, Wanted::ROUTE);
+        assert!(found.to() != 0 && found.call_id() != 0 && found.route() == 0 && found.is_whole());
+    }
+
+    #[test]
+    fn route_and_via() {
+        let find = |headers: &str| {
+            let text = format!("INVITE sip:a@b SIP/2.0\r\n{headers}\r\n\r\n");
+            let found = Bytes::new(text.as_bytes()).headers(7, ALL, ALL);
+            (found.route() != 0, found.via() != 0)
+        };
+        for headers in ["Route: x", "ROUTE : x", "route\t: x", "X: y\nroute:x"] {
+            assert_eq!(find(headers), (true, false), "{headers}");
+        }
+        for headers in ["Via: x", "v: x", "VIA : x", "V\t: x"] {
+            assert_eq!(find(headers), (false, true), "{headers}");
+        }
+        for headers in ["Record-Route: x", "Routes: x", "r: x", "Vias: x", "Vi: x", " Route: x", "Service-Route: x"] {
+            assert_eq!(find(headers), (false, false), "{headers}");
+        }
     }
 
     /// Lines of any length put the next name anywhere in a window.

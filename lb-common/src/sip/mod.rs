@@ -2,7 +2,8 @@
 //!
 //! It reads a message through [`Message`]: words at offsets, and a loop driver. The host's implementation is a slice
 //! ([`Bytes`]); the kernel's proves every read to the verifier. Stages are functions from offsets to offsets, in files of
-//! their own, in the order in which a message meets them: [`start_line`], [`uri`], [`user`], [`headers`], [`address`].
+//! their own, in the order in which a message meets them: [`start_line`], [`uri`], [`user`], [`headers`], [`address`], [`via`],
+//! [`list`].
 //! Each is also a method of [`Message`], so that the kernel can make it a function that is verified once: the bodies
 //! below are the only ones.
 //!
@@ -11,9 +12,11 @@
 
 pub mod address;
 pub mod headers;
+pub mod list;
 pub mod start_line;
 pub mod uri;
 pub mod user;
+pub mod via;
 
 use crate::limits::SCAN_LIMIT;
 use address::Address;
@@ -92,6 +95,12 @@ pub trait Message: Copy {
         uri::host_end(self, at)
     }
 
+    /// Stage [`uri::port`].
+    #[inline(always)]
+    fn port(self, at: u64, in_via: bool) -> u64 {
+        uri::port(self, at, in_via)
+    }
+
     /// Stage [`uri::has_gr`].
     #[inline(always)]
     fn has_gr(self, at: u64) -> bool {
@@ -104,10 +113,10 @@ pub trait Message: Copy {
         user::hash(self, at, end, tail, seed)
     }
 
-    /// Stage [`user::hash_long`].
+    /// Stage [`user::plain_length`].
     #[inline(always)]
-    fn user_hash_long(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-        user::hash_long(self, at, end, tail, seed)
+    fn user_plain_length(self, at: u64, end: u64, tail: u8) -> u64 {
+        user::plain_length(self, at, end, tail)
     }
 
     /// Stage [`user::hash_decoded`], the way of users with escapes and of numbers with separators.
@@ -124,8 +133,8 @@ pub trait Message: Copy {
 
     /// Stage [`headers::scan`].
     #[inline(always)]
-    fn headers(self, from: u64, wanted: Wanted) -> Headers {
-        headers::scan(self, from, wanted)
+    fn headers(self, from: u64, wanted: Wanted, until: Wanted) -> Headers {
+        headers::scan(self, from, wanted, until)
     }
 
     /// Stage [`headers::value`].
@@ -144,6 +153,18 @@ pub trait Message: Copy {
     #[inline(always)]
     fn address(self, at: u64) -> Address {
         address::scan(self, at)
+    }
+
+    /// Stage [`via::sent_by`].
+    #[inline(always)]
+    fn sent_by(self, at: u64) -> u64 {
+        via::sent_by(self, at)
+    }
+
+    /// Stage [`list::next_element`].
+    #[inline(always)]
+    fn next_element(self, at: u64, form: Form) -> u64 {
+        list::next_element(self, at, form)
     }
 }
 

@@ -18,9 +18,9 @@ pub enum Kind {
     Response = 2,
     /// Nothing at all.
     Empty = 3,
-    /// Line ends and NULs only.
-    KeepAlive = 4,
-    /// A STUN message.
+    /// One line end (RFC 5626 section 3.5.1, the answer to a ping).
+    Crlf = 4,
+    /// A STUN message that is no binding request.
     Stun = 5,
     /// Shorter than [`MESSAGE_MIN`].
     Runt = 6,
@@ -28,6 +28,12 @@ pub enum Kind {
     NotSip = 7,
     /// A method of more than [`METHOD_LIMIT`] bytes.
     MethodTooLong = 8,
+    /// Two line ends (RFC 5626 section 3.5.1, a ping).
+    DoubleCrlf = 9,
+    /// NULs, or line ends and NULs in any other number.
+    Nul = 10,
+    /// A STUN binding request (RFC 5389 section 6, RFC 5626 section 3.5.2).
+    StunBinding = 11,
 }
 
 /// The start line: kind, where the method begins and ends, where the Request-URI begins.
@@ -51,10 +57,13 @@ impl StartLine {
             1 => Kind::Register,
             2 => Kind::Response,
             3 => Kind::Empty,
-            4 => Kind::KeepAlive,
+            4 => Kind::Crlf,
             5 => Kind::Stun,
             6 => Kind::Runt,
             8 => Kind::MethodTooLong,
+            9 => Kind::DoubleCrlf,
+            10 => Kind::Nul,
+            11 => Kind::StunBinding,
             _ => Kind::NotSip,
         }
     }
@@ -84,6 +93,10 @@ const VERSION: u64 = u64::from_le_bytes(*b"sip/2.0 ");
 const VERSION_LETTERS: u64 = 0x20_2020;
 /// Bytes 4 to 7 of every STUN message (RFC 5389 section 6), as they stand in the upper half of its first word.
 const STUN_COOKIE: u64 = 0x2112_A442_u32.swap_bytes() as u64;
+/// The type of a binding request, in network byte order.
+const STUN_BINDING: u64 = 0x0001_u16.swap_bytes() as u64;
+const LINE_FEED: u64 = b'\n' as u64;
+const CR_LF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
 
 /// Reads the start line.
 #[inline(always)]
@@ -96,11 +109,11 @@ pub fn scan<M: Message>(message: M) -> StartLine {
         return line(message, 0, low, high);
     }
     if low & 0xc0 == 0 && low >> 32 == STUN_COOKIE {
-        return StartLine::no(Kind::Stun);
+        return StartLine::no(if low & 0xffff == STUN_BINDING { Kind::StunBinding } else { Kind::Stun });
     }
     let start = message.hide(leading(low));
     if start > LEADING_LIMIT {
-        return StartLine::no(Kind::KeepAlive);
+        return StartLine::no(Kind::Nul);
     }
     let [low, high] = message.words(start);
     line(message, start, low, high)
@@ -124,13 +137,19 @@ fn leading(word: u64) -> u64 {
 /// A payload that is too short for SIP: nothing, a keep-alive or junk.
 #[inline(always)]
 fn short<M: Message>(message: M, low: u64, high: u64) -> Kind {
+    const TWICE_CR_LF: u64 = CR_LF | CR_LF << 16;
+    const TWICE_LINE_FEED: u64 = LINE_FEED | LINE_FEED << 8;
     let blank = leading(low) + if leading(low) == 8 { leading(high) } else { 0 };
     if message.is_empty() {
-        Kind::Empty
-    } else if blank >= message.len() {
-        Kind::KeepAlive
-    } else {
-        Kind::Runt
+        return Kind::Empty;
+    }
+    if blank < message.len() {
+        return Kind::Runt;
+    }
+    match (message.len(), low) {
+        (2, CR_LF) | (1, LINE_FEED) => Kind::Crlf,
+        (4, TWICE_CR_LF) | (2, TWICE_LINE_FEED) => Kind::DoubleCrlf,
+        _ => Kind::Nul,
     }
 }
 
@@ -222,11 +241,16 @@ mod tests {
             ("\r\n\r\nINVITE sip:a@b SIP/2.0\r\n", Kind::Request),
             ("\r\n\r\n\r\n\nINVITE sip:a@b SIP/2.0\r\n", Kind::Request),
             ("", Kind::Empty),
-            ("\r\n", Kind::KeepAlive),
-            ("\r\n\r\n", Kind::KeepAlive),
-            ("\0", Kind::KeepAlive),
-            ("\0\0\0\0\0\0\0\0\0\0\0\0", Kind::KeepAlive),
-            ("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", Kind::KeepAlive),
+            ("\r\n", Kind::Crlf),
+            ("\n", Kind::Crlf),
+            ("\r\n\r\n", Kind::DoubleCrlf),
+            ("\n\n", Kind::DoubleCrlf),
+            ("\r\n\r\n\r\n", Kind::Nul),
+            ("\r\n\0", Kind::Nul),
+            ("\0", Kind::Nul),
+            ("\0\0\0\0", Kind::Nul),
+            ("\0\0\0\0\0\0\0\0\0\0\0\0", Kind::Nul),
+            ("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", Kind::Nul),
             ("hello", Kind::Runt),
             ("\0\x01\0\0\x21\x12\u{0}\u{0}hello, world", Kind::NotSip),
             ("INVITEsip:a@b.example.com", Kind::NotSip),
@@ -245,6 +269,8 @@ mod tests {
     fn stun() {
         let mut message = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
         message.extend([7; 12]);
+        assert_eq!(Bytes::new(&message).start_line().kind(), Kind::StunBinding);
+        message[0] = 1;
         assert_eq!(Bytes::new(&message).start_line().kind(), Kind::Stun);
         message[4] = 0x22;
         assert_eq!(Bytes::new(&message).start_line().kind(), Kind::NotSip);
@@ -273,7 +299,7 @@ mod tests {
         let of = |count: u64| line(&format!("{}INVITE sip:a@b", "\n".repeat(count as usize))).kind();
         assert_eq!(of(LEADING_LIMIT - 1), Kind::Request);
         assert_eq!(of(LEADING_LIMIT), Kind::Request);
-        assert_eq!(of(LEADING_LIMIT + 1), Kind::KeepAlive);
+        assert_eq!(of(LEADING_LIMIT + 1), Kind::Nul);
     }
 
     #[test]

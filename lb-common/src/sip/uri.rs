@@ -1,7 +1,7 @@
 //! Stage two: the parts of a URI (RFC 3261 section 19.1.1, RFC 3966).
 
-use super::Message;
-use crate::swar::{below, equal, first, first_of_two, high, lower};
+use super::{Message, headers::folded_break, user::blanks};
+use crate::swar::{below, equal, first, first_of_two, high, lower, not_digit};
 
 /// How a URI is written, which tells where it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +156,67 @@ pub fn host_end<M: Message>(message: M, at: u64) -> u64 {
     within(message, if is_reference { end + 1 } else { end })
 }
 
+/// What [`port`] answers where a colon is followed by no port: a number that no port has.
+pub const NOT_A_PORT: u64 = 0xffff_ffff;
+
+/// The port behind a host that ends at `at`; 0 where none is written, [`NOT_A_PORT`] where it can't be read. In a Via,
+/// blanks may surround the colon, folded lines too (COLON, RFC 3261 section 25.1).
+#[inline(always)]
+pub fn port<M: Message>(message: M, at: u64, in_via: bool) -> u64 {
+    let word = message.word(at);
+    let digits = if !in_via {
+        if word & 0xff != b':' as u64 {
+            return 0;
+        }
+        message.word(at + 1)
+    } else {
+        let at = message.hide(behind_colon(message, at));
+        if at == 0 {
+            return 0;
+        }
+        message.word(at)
+    };
+    let count = first(not_digit(digits));
+    if count == 0 || count > 5 {
+        return NOT_A_PORT;
+    }
+    // The digits at the upper end of the word, with zeroes before them; then pairs, fours and all are added up.
+    let digits = (digits & 0x0f0f_0f0f_0f0f_0f0f) << (4 * (8 - count)) << (4 * (8 - count));
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let number = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
+    if number > u16::MAX as u64 { NOT_A_PORT } else { number }
+}
+
+/// From behind the host of a Via, over white space, the colon and more white space, to the port; 0 where there is none.
+#[inline(always)]
+fn behind_colon<M: Message>(message: M, at: u64) -> u64 {
+    let mut colon = message.zero();
+    let mut found = message.zero();
+    message.windows(
+        at,
+        #[inline(always)]
+        |at, low, _| {
+            colon = message.hide(colon);
+            let skipped = blanks(low);
+            if skipped != 0 {
+                return skipped;
+            }
+            let line_end = folded_break(low);
+            if line_end != 0 {
+                return line_end;
+            }
+            if colon == 0 && low & 0xff == b':' as u64 {
+                colon = 1;
+                return 1;
+            }
+            found = if colon == 0 { 0 } else { at };
+            0
+        },
+    );
+    found
+}
+
 /// The NULs behind the end of a message look like an end of text: `at`, but not behind the message.
 #[inline(always)]
 fn within<M: Message>(message: M, at: u64) -> u64 {
@@ -256,6 +317,37 @@ mod tests {
     fn long_user() {
         let user = "u".repeat(300);
         assert_eq!(parts(&format!("sip:{user}@h"), Form::Enclosed), (Scheme::Sip, user, "h".into()));
+    }
+
+    #[test]
+    fn ports() {
+        let port = |text: &str, in_via| {
+            let message = Bytes::new(text.as_bytes());
+            message.port(message.host_end(0), in_via)
+        };
+        for (text, expected) in [
+            ("h", 0),
+            ("h ", 0),
+            ("h;x", 0),
+            ("h:5060", 5060),
+            ("h:5060;x", 5060),
+            ("[2001:db8::1]:1>", 1),
+            ("h:65535 ", 65_535),
+            ("h:00080", 80),
+            ("h:0", 0),
+            ("h:65536", NOT_A_PORT),
+            ("h:123456", NOT_A_PORT),
+            ("h:", NOT_A_PORT),
+            ("h:x", NOT_A_PORT),
+        ] {
+            assert_eq!(port(text, false), expected, "{text}");
+            assert_eq!(port(text, true), if text == "h:" { 0 } else { expected }, "{text} in a Via");
+        }
+        for text in ["h : 5060", "h\t:\t5060;x", "h\r\n :\r\n 5060", "h :5060"] {
+            assert_eq!(port(text, true), 5060, "{text:?}");
+            assert_eq!(port(text, false), 0, "{text:?}");
+        }
+        assert_eq!(port("h ;rport:5", true), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 
 use super::Message;
 use crate::{
-    hash::{WORDS, Words, key_hash, short_key_hash},
+    hash::{WORDS, Words, key_hash, key_hash_of, short_key_hash},
     limits::KEY_LIMIT,
     swar::{count, differs, equal, first, keep, lower, not_digit, splat},
 };
@@ -55,19 +55,25 @@ impl Canonical {
 #[inline(always)]
 pub fn hash_text<M: Message>(message: M, at: u64, end: u64, seed: u64) -> u64 {
     let length = message.least(end - at, KEY_LIMIT);
-    let mut text = Canonical { words: [0; WORDS], length };
-    let mut i = 0;
-    while i < WORDS as u64 && 8 * i < length {
-        text.words[i as usize] = keep(message.word(at + 8 * i), message.least(length - 8 * i, 8));
-        i += 1;
+    if length == 0 {
+        return 0;
     }
-    text.hash(seed)
+    key_hash_of(
+        #[inline(always)]
+        |i| {
+            // Of the last word, what belongs to the text; the words before it are whole.
+            let rest = message.least(length - 8 * i, 8);
+            lower(keep(message.word(at + 8 * i), rest))
+        },
+        (length + 7) >> 3,
+        seed,
+    )
 }
 
 /// Bytes that [`hash`] takes at once: three words.
 pub const SHORT: u64 = 24;
 
-/// What [`hash`] and [`hash_long`] answer about a user that they leave to the next.
+/// What [`hash`] and [`plain_length`] answer about a user that they leave to the next.
 pub const NOT_SO: u64 = u64::MAX;
 
 /// The key hash of the canonical user in the user part between two offsets; 0 when there is none.
@@ -80,13 +86,11 @@ pub fn key<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u6
     if end - at <= SHORT {
         hash = message.user_hash(at, end, tail, seed);
     }
-    if hash == NOT_SO {
-        hash = message.user_hash_long(at, end, tail, seed);
+    if hash != NOT_SO {
+        return hash;
     }
-    if hash == NOT_SO {
-        hash = message.user_hash_decoded(at, end, tail, seed);
-    }
-    hash
+    let length = message.user_plain_length(at, end, tail);
+    if length == NOT_SO { message.user_hash_decoded(at, end, tail, seed) } else { message.text_hash(at, at + length, seed) }
 }
 
 /// The same for a user part of at most [`SHORT`] bytes that is canonical as it stands: without `:`, `;` and `%`, and no
@@ -131,65 +135,34 @@ const fn may_be_number(word: u64) -> bool {
     leads >= b'(' as u64 && leads <= b'9' as u64
 }
 
-/// The same for a user part of at most [`KEY_LIMIT`] bytes, with parameters or a password.
+/// The length of the canonical user in a user part that begins with it as it stands: of at most [`KEY_LIMIT`] bytes, with
+/// parameters or a password or neither.
 #[inline(always)]
-pub fn hash_long<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-    if end - at > KEY_LIMIT {
+pub fn plain_length<M: Message>(message: M, at: u64, end: u64, tail: u8) -> u64 {
+    let mut rest = end - at;
+    if rest > KEY_LIMIT {
         return NOT_SO;
     }
-    let mut words = [0; WORDS];
-    let mut scan = Scan::new(message, end - at);
+    let leads = message.word(at);
+    // A plus in front is digit enough: it may stand before a number that is canonical.
+    let mut plus = if leads & 0xff == b'+' as u64 { 0x80 } else { 0 };
+    let (mut length, mut escapes, mut others) = (message.zero(), message.zero(), message.zero());
     let mut i = 0;
-    while i < WORDS && scan.rest != 0 {
-        words[i] = scan.word(message.word(at + 8 * i as u64));
+    while i < WORDS as u64 && rest != 0 {
+        let word = message.word(at + 8 * i);
+        let there = message.least(rest, 8);
+        let cut = first(equal(word, b':') | equal(word, b';'));
+        let taken = message.least(cut, there);
+        rest = message.hide(if taken < there { 0 } else { rest - there });
+        length = message.hide(length + taken);
+        let word = keep(word, taken);
+        escapes = message.hide(escapes | equal(word, b'%'));
+        others = message.hide(others | not_digit(word | !keep(!0, taken) & splat(b'0')) & !plus);
+        plus = 0;
         i += 1;
     }
-    if scan.is_to_decode(words[0], tail) {
-        return NOT_SO;
-    }
-    if scan.length == 0 { 0 } else { key_hash(&words, (scan.length + 7) >> 3, seed) }
-}
-
-/// A user part, taken word by word up to its cut.
-struct Scan<M> {
-    message: M,
-    /// Bytes not taken yet; 0 behind a cut.
-    rest: u64,
-    /// Bytes taken.
-    length: u64,
-    /// Marks of escapes in any word.
-    escapes: u64,
-    /// Marks of bytes that are not digits.
-    others: u64,
-}
-
-impl<M: Message> Scan<M> {
-    #[inline(always)]
-    fn new(message: M, rest: u64) -> Self {
-        Self { message, rest, length: 0, escapes: 0, others: 0 }
-    }
-
-    /// Takes the next word: what of it belongs to the user, in small letters.
-    #[inline(always)]
-    fn word(&mut self, word: u64) -> u64 {
-        let there = self.message.least(self.rest, 8);
-        let cut = first(equal(word, b':') | equal(word, b';'));
-        let taken = self.message.least(cut, there);
-        self.rest = self.message.hide(if taken < there { 0 } else { self.rest - there });
-        self.length += taken;
-        let word = keep(word, taken);
-        self.escapes |= equal(word, b'%');
-        // A plus in front is digit enough: it may stand before a number that is canonical.
-        let plus = if self.length == taken { (word & 0xff == b'+' as u64) as u64 * 0x80 } else { 0 };
-        self.others |= not_digit(word | !keep(!0, taken) & splat(b'0')) & !plus;
-        lower(word)
-    }
-
-    /// Must the user be decoded: has it an escape, or is it a number with separators, or to be shortened?
-    #[inline(always)]
-    fn is_to_decode(&self, first: u64, tail: u8) -> bool {
-        self.escapes != 0 || may_be_number(first) && (self.others != 0 || tail != 0)
-    }
+    let first = if length == 0 { 0 } else { leads };
+    if escapes != 0 || may_be_number(first) && (others != 0 || tail != 0) { NOT_SO } else { length }
 }
 
 /// The same for any user part, byte by byte.

@@ -11,12 +11,22 @@
 
 #[path = "../account.rs"]
 mod account;
+#[path = "../at_vip.rs"]
+mod at_vip;
 #[path = "../deliver/mod.rs"]
 mod deliver;
+#[path = "../fragments.rs"]
+mod fragments;
 #[path = "../frame.rs"]
 mod frame;
+#[path = "../icmp.rs"]
+mod icmp;
+#[path = "../limiter.rs"]
+mod limiter;
 #[path = "../maps.rs"]
 mod maps;
+#[path = "../notes.rs"]
+mod notes;
 #[path = "../packet.rs"]
 mod packet;
 #[path = "../pipeline.rs"]
@@ -31,18 +41,21 @@ mod stages;
 mod state;
 #[path = "../trace.rs"]
 mod trace;
+#[path = "../unnamed.rs"]
+mod unnamed;
 #[path = "../vip.rs"]
 mod vip;
 
 use account::{Outcome, account};
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use lb_common::{
-    decide::{Decision, Key, decide},
+    decide::{Decision, Found, Key, PassedOver},
     hash::{WORDS, key_hash},
     layout::KeySource,
     reason::Reason,
     sip::start_line::StartLine,
 };
+use notes::Notes;
 use packet::Packet;
 use state::State;
 
@@ -76,18 +89,16 @@ fn swap(context: XdpContext) -> u32 {
 #[xdp(frags)]
 fn parse(context: XdpContext) -> u32 {
     undone(context, |packet| {
-        let Some(state) = State::live() else { return xdp_action::XDP_PASS };
+        let (Some(state), Some(notes)) = (State::live(), Notes::of_this_cpu()) else {
+            return xdp_action::XDP_PASS;
+        };
+        (notes.generation, notes.zero) = (state.generation as u64, state.zero);
         let bytes = packet.linear_bytes();
-        frame::parse(
-            packet,
-            state.zero,
-            #[inline(always)]
-            |datagram| match datagram {
-                Ok(datagram) if datagram.destination_port.0 == 0 => xdp_action::XDP_DROP,
-                Ok(_) => account(bytes, Outcome::new(Reason::Foreign as u8)),
-                Err(reason) => account(bytes, Outcome::new(reason)),
-            },
-        )
+        match frame::parse(packet, notes) {
+            Ok(()) if notes.datagram.destination_port.0 == 0 => xdp_action::XDP_DROP,
+            Ok(()) => account(bytes, Outcome::new(Reason::Foreign as u8)),
+            Err(reason) => account(bytes, Outcome::new(reason)),
+        }
     })
 }
 
@@ -98,13 +109,21 @@ fn l4(context: XdpContext) -> u32 {
         pipeline::balance(
             packet,
             #[inline(always)]
-            |_, rules, datagram| {
+            |_, notes, vip| {
                 let mut words = [0; WORDS];
+                let datagram = &notes.datagram;
                 words[0] = datagram.source.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
                 words[1] = datagram.source_port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
-                let hash = key_hash(&words, 2, rules.seed);
+                let hash = key_hash(&words, 2, vip.rules.seed);
                 let key = Key { source: KeySource::Source, hash, at: 0, end: 0 };
-                Decision { reason: Reason::Forwarded, key, start: StartLine(0) }
+                notes.decide(Decision {
+                    reason: Reason::Forwarded,
+                    named: 0,
+                    key,
+                    start: StartLine(0),
+                    passed: PassedOver::NOTHING,
+                    unnamed: Found::NOBODY,
+                });
             },
         )
     })
@@ -116,8 +135,7 @@ fn siplb(context: XdpContext) -> u32 {
     undone(context, |packet| {
         pipeline::balance(
             packet,
-            #[inline(always)]
-            |payload, rules, datagram| decide(payload, rules, &datagram.source()),
+            at_vip::judge,
         )
     })
 }

@@ -5,7 +5,7 @@
 //! network stack, which resolves it and forwards the packet itself.
 
 use crate::{
-    frame::{Datagram, Family, ethertype, write_link},
+    frame::{Datagram, ethertype, write_link},
     maps::INTERFACES,
     packet::{Packet, opaque},
 };
@@ -20,8 +20,10 @@ use lb_common::{
 };
 
 const AF_INET: u8 = 2;
-/// Offset of the source address in an IPv4 header; the destination follows it.
+const AF_INET6: u8 = 10;
+/// Offset of the source address in an IPv4 and in an IPv6 header; the destination follows it.
 const IPV4_SOURCE: u64 = 12;
+const IPV6_SOURCE: u64 = 8;
 /// Answers of `bpf_fib_lookup` (linux/bpf.h, `BPF_FIB_LKUP_RET_*`).
 const FOUND: i64 = 0;
 const BLACKHOLE: i64 = 1;
@@ -30,8 +32,8 @@ const PROHIBIT: i64 = 3;
 /// Sends a rewritten packet over a next hop that user space resolved.
 #[inline(always)]
 pub(crate) fn send(packet: Packet, datagram: &Datagram, hop: &NextHop) -> Result<u32, u8> {
-    let ethertype = ethertype(datagram.family);
-    if !write_link(packet, datagram.layers.tags, hop.destination, hop.source, &hop.vlans, ethertype) {
+    let ethertype = ethertype(datagram.is_v4());
+    if !write_link(packet, datagram.tags, hop.destination, hop.source, &hop.vlans, ethertype) {
         return Err(Reason::NoHeadroom as u8);
     }
     Ok(out_of(packet, hop.interface))
@@ -40,10 +42,7 @@ pub(crate) fn send(packet: Packet, datagram: &Datagram, hop: &NextHop) -> Result
 /// Sends a rewritten packet where the kernel's tables say, from and to the addresses that it has now.
 #[inline(always)]
 pub(crate) fn route(packet: Packet, datagram: &Datagram) -> Result<u32, u8> {
-    if datagram.family == Family::V6 {
-        return Err(Reason::Ipv6 as u8);
-    }
-    let answer = deliver_route(packet.ctx, datagram.layers.ip, datagram.layers.tags);
+    let answer = deliver_route(packet.ctx, datagram.ip, datagram.tags, datagram.is_v4() as u64);
     if answer & REASON == 0 { Ok(answer as u32) } else { Err(answer as u8) }
 }
 
@@ -53,29 +52,36 @@ const REASON: u64 = 0x100;
 /// A function of its own, since the question would take a fifth of the stack of the whole program.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn deliver_route(ctx: *mut xdp_md, ip: u64, tags: u64) -> u64 {
-    match ask(Packet { ctx }, opaque(ip), opaque(tags)) {
+extern "C" fn deliver_route(ctx: *mut xdp_md, ip: u64, tags: u64, is_v4: u64) -> u64 {
+    match ask(Packet { ctx }, opaque(ip), opaque(tags), opaque(is_v4) != 0) {
         Ok(action) => action as u64,
         Err(reason) => REASON | reason as u64,
     }
 }
 
 #[inline(always)]
-fn ask(packet: Packet, ip: u64, tags: u64) -> Result<u32, u8> {
-    let [source, destination] = packet.read::<[u32; 2]>(ip + IPV4_SOURCE).ok_or(Reason::Truncated as u8)?;
+fn ask(packet: Packet, ip: u64, tags: u64, is_v4: bool) -> Result<u32, u8> {
     // SAFETY: all zeroes is a valid value of this C structure.
     let mut question: bpf_fib_lookup = unsafe { zeroed() };
-    question.family = AF_INET;
+    if is_v4 {
+        let [source, destination] = packet.read::<[u32; 2]>(ip + IPV4_SOURCE).ok_or(Reason::Truncated as u8)?;
+        question.family = AF_INET;
+        question.__bindgen_anon_3.ipv4_src = source;
+        question.__bindgen_anon_4.ipv4_dst = destination;
+    } else {
+        let [source, destination] = packet.read::<[[u32; 4]; 2]>(ip + IPV6_SOURCE).ok_or(Reason::Truncated as u8)?;
+        question.family = AF_INET6;
+        question.__bindgen_anon_3.ipv6_src = source;
+        question.__bindgen_anon_4.ipv6_dst = destination;
+    }
     question.l4_protocol = PROTOCOL_UDP;
     question.ifindex = packet.ingress();
-    question.__bindgen_anon_3.ipv4_src = source;
-    question.__bindgen_anon_4.ipv4_dst = destination;
     let bytes = size_of::<bpf_fib_lookup>() as i32;
     // SAFETY: context and question are valid, and the size is the question's.
     match unsafe { bpf_fib_lookup_helper(packet.ctx.cast(), &mut question, bytes, 0) } {
         FOUND => {
             let untagged = Vlans { protocols: [0; 2], tags: [0; 2], count: 0 };
-            let ethertype = ethertype(Family::V4);
+            let ethertype = ethertype(is_v4);
             if !write_link(packet, tags, mac(&question.dmac), mac(&question.smac), &untagged, ethertype) {
                 return Err(Reason::NoHeadroom as u8);
             }

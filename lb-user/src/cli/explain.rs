@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, Args { files, payload }: &Args) -> Result<(
 }
 
 fn table(explained: &[Explanation]) -> String {
-    let names = [">#", "VERDICT", "XDP", "REASON", "METHOD", "KEY FROM", "KEY", ">SLOT", "GROUP", "BACKEND"];
+    let names = [">#", "VERDICT", "XDP", "REASON", "METHOD", "KEY FROM", "KEY", ">SLOT", "GROUP", "BACKEND", "NOT DECIDED BY"];
     let mut columns = Columns::new(&names);
     for packet in explained {
         columns.row(vec![
@@ -66,6 +66,7 @@ fn table(explained: &[Explanation]) -> String {
             or_dash(packet.slot),
             or_dash(packet.group.as_ref()),
             or_dash(packet.backend.as_ref()),
+            packet.passed_over.join(" "),
         ]);
     }
     columns.to_string()

@@ -278,4 +278,7 @@ pub struct Explanation {
     pub group: Option<String>,
     /// The backend it goes to, or comes from.
     pub backend: Option<String>,
+    /// Why earlier rules did not decide, a sentence each, in the order of the rules.
+    #[serde(default)]
+    pub passed_over: Vec<String>,
 }

@@ -34,6 +34,7 @@ impl Explain for Foreign {
             slot: None,
             group: None,
             backend: None,
+            passed_over: Vec::new(),
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
     }

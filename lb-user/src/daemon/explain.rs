@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use lb_common::decide::PassedOver;
 use lb_common::layout::{KeyKind, KeySource, Rules, Trace};
 use lb_common::reason::Reason;
 use lb_common::sip::{Bytes, Message};
@@ -99,8 +100,12 @@ fn explanation(index: usize, frame: &[u8], explained: &Explained, plan: &Plan) -
         key_source: source.name().to_owned(),
         key: key(source, trace, frame, payload, rules),
         slot: (trace.hash != 0).then_some(trace.slot),
-        group: plan.group(trace.group).map(|(_, group)| group.name.clone()),
+        group: plan
+            .group(trace.group)
+            .map(|(_, group)| group.name.clone())
+            .or_else(|| plan.groups_of_backends.get(&trace.backend).cloned()),
         backend: plan.backends.get(&trace.backend).cloned(),
+        passed_over: PassedOver(trace.passed).texts().map(str::to_owned).collect(),
     }
 }
 
@@ -115,7 +120,8 @@ fn key(
     let (at, end) = (u64::from(trace.key_at), u64::from(trace.key_end));
     let message = Bytes::new(payload);
     match source {
-        KeySource::None => None,
+        KeySource::None | KeySource::VipPort | KeySource::Fragment | KeySource::Icmp => None,
+        KeySource::Route | KeySource::RequestUriHost | KeySource::Via => Some(host(message, at, end)),
         KeySource::Source => sender(frame).map(|sender| sender.to_string()),
         KeySource::CallId => Some(printable(message.text(at, end))),
         KeySource::RequestUri | KeySource::To | KeySource::From => {

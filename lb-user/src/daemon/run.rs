@@ -1,6 +1,5 @@
 //! `siplb run`: from a configuration file to a daemon that serves, and its one loop.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
@@ -54,7 +53,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         seed: key.seed,
         store,
         datapath,
-        network: Network { local: setup::local_addresses(), next_hops: BTreeMap::new() },
+        network: Network { local: setup::local_addresses(), ..Network::default() },
         is_adopted: found != Adopted::Fresh,
     };
     let mut core = Core::start(start, health_events)?;

@@ -73,6 +73,8 @@ pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
         pools: limits.pools,
         groups: limits.groups,
         backends: limits.backends,
+        names: 32_768,
+        fragments: 16_384,
         fingerprint,
     }
 }

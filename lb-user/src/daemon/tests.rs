@@ -183,7 +183,7 @@ async fn what_is_learnt_of_the_network_is_published() {
     let node = "10.0.0.254".parse().unwrap();
     let next_hop = lb_common::layout::NextHop { interface: 3, ..Default::default() };
     let next_hops = BTreeMap::from([("10.0.0.3".parse().unwrap(), next_hop)]);
-    daemon.core.network(Network { local: [node].into(), next_hops });
+    daemon.core.network(Network { local: [node].into(), next_hops, ..Network::default() });
     let image = &daemon.core.datapath.image;
     assert!(image.hosts.contains_key(&node));
     assert_eq!(image.backends.values().filter(|backend| backend.next_hop == Some(next_hop)).count(), 1);

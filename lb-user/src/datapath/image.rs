@@ -7,7 +7,7 @@ use std::{
 };
 
 use lb_common::{
-    layout::{Host, NextHop, Rules},
+    layout::{Host, Mode, NextHop, Rules},
     slot::SLOTS,
 };
 
@@ -38,6 +38,37 @@ pub struct Vip {
     pub rules: Rules,
     /// Its pool's lookup table; `None` while the pool has no groups.
     pub table: Option<u32>,
+    /// By which names its messages mean a backend, or the VIP itself.
+    pub names: BTreeMap<Name, Named>,
+}
+
+/// A name as messages write it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// Host: in small letters, without a trailing dot, IPv6 in brackets.
+    pub host: String,
+    /// The port behind it.
+    pub port: NamePort,
+}
+
+/// The port of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NamePort {
+    /// None is written.
+    None,
+    /// This one.
+    Exactly(u16),
+    /// Whatever is written.
+    Any,
+}
+
+/// Who is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The VIP itself.
+    Vip,
+    /// The backend of this id.
+    Backend(u32),
 }
 
 /// A backend.
@@ -49,4 +80,47 @@ pub struct Backend {
     pub vip: Option<u32>,
     /// The way to it, once it is known.
     pub next_hop: Option<NextHop>,
+    /// How packets get there.
+    pub mode: Mode,
+    /// A port of the VIP that is its own, and its own port for that.
+    pub own_port: Option<OwnPort>,
+    /// Who gets the messages that name it.
+    pub standing: Standing,
+    /// With [`Mode::Ipip`], the network of the outer source addresses.
+    pub tunnel_source: IpAddr,
+}
+
+impl Backend {
+    /// One that is up, is reached by `nat`, and has no port of its own.
+    pub fn new(socket: SocketAddr, vip: Option<u32>, next_hop: Option<NextHop>) -> Self {
+        Self {
+            socket,
+            vip,
+            next_hop,
+            mode: Mode::Nat,
+            own_port: None,
+            standing: Standing::Serves,
+            tunnel_source: IpAddr::from([0; 4]),
+        }
+    }
+}
+
+/// A port of the VIP that is one backend's own, mapped both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnPort {
+    /// The VIP's port.
+    pub vip_port: u16,
+    /// The backend's port.
+    pub port: u16,
+}
+
+/// Who gets the messages that name a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The backend itself.
+    Serves,
+    /// The one of this id, which serves its group in its place.
+    ServedBy(u32),
+    /// Nobody: its whole group is down.
+    Down,
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use std::net::{IpAddr, SocketAddr};
+
+use lb_common::decide::{ANY_PORT, NO_PORT, name_hash};
 use lb_common::layout::{
-    Address, Backend, Group, Host, HostKey, NextHop, Port, Ports, Socket, SocketKey, Sums, Vip,
+    Address, Backend, Group, Host, HostKey, Mode, NameKey, Named, NamedKind, NextHop, Port, Ports, Socket,
+    SocketKey, Sums, Vip,
 };
 
-use super::image::{Image, Slots};
+use super::image::{self, Image, NamePort, Slots, Standing};
 
 /// Entries of every map for one half; the half in the keys is 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +23,7 @@ pub(super) struct Lowered {
     pub(super) next_hops: BTreeMap<u32, NextHop>,
     pub(super) sockets: BTreeMap<SocketKey, Socket>,
     pub(super) hosts: BTreeMap<HostKey, Host>,
+    pub(super) names: BTreeMap<NameKey, Named>,
 }
 
 /// The bitmaps of ports.
@@ -48,6 +53,7 @@ impl Lowered {
             next_hops: BTreeMap::new(),
             sockets: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -60,13 +66,6 @@ impl Lowered {
             .iter()
             .map(|(&id, active)| (id, Group { active: active.unwrap_or(0), pad: 0 }))
             .collect();
-        for (&id, vip) in &image.vips {
-            let (address, port) = (Address::from(vip.socket.ip()), Port::new(vip.socket.port()));
-            let sums = Sums::new(&address, port);
-            Ports::set(&mut lowered.ports.0.vips, port);
-            let entry = Vip { rules: vip.rules, id, table: vip.table.unwrap_or(0), sums };
-            lowered.vips.insert(SocketKey::udp(0, address, port), entry);
-        }
         for (&id, backend) in &image.backends {
             lowered.add_backend(image, id, backend);
         }
@@ -74,27 +73,95 @@ impl Lowered {
         for (&address, &host) in &image.hosts {
             lowered.hosts.insert(HostKey { address: address.into(), half: 0 }, host);
         }
+        for (&id, vip) in &image.vips {
+            lowered.add_vip(image, id, vip);
+        }
         lowered
     }
 
-    fn add_backend(&mut self, image: &Image, id: u32, backend: &super::image::Backend) {
-        let (address, port) = (Address::from(backend.socket.ip()), Port::new(backend.socket.port()));
-        let sums = Sums::new(&address, port);
+    fn add_vip(&mut self, image: &Image, id: u32, vip: &image::Vip) {
+        let (address, port) = parts(vip.socket);
+        self.hosts.insert(HostKey { address, half: 0 }, Host::Vip);
+        let entry = Vip {
+            rules: vip.rules,
+            id,
+            table: vip.table.unwrap_or(0),
+            sums: Sums::new(&address, port),
+            ..Vip::default()
+        };
+        self.add_vip_socket(address, port, entry);
+        // A port that is one backend's own is another entry of the same VIP.
+        for (&own, backend) in image.backends.iter().filter(|(_, backend)| backend.vip == Some(id)) {
+            if let Some(ports) = backend.own_port {
+                let port = Port::new(ports.vip_port);
+                let mut entry = Vip { own, sums: Sums::new(&address, port), ..entry };
+                entry.rules.own = named(image, own);
+                self.add_vip_socket(address, port, entry);
+            }
+        }
+        for (name, meant) in &vip.names {
+            let port = match name.port {
+                NamePort::None => NO_PORT,
+                NamePort::Exactly(port) => u32::from(port),
+                NamePort::Any => ANY_PORT,
+            };
+            let host = name_hash(name.host.as_bytes(), vip.rules.seed);
+            let meant = match *meant {
+                image::Named::Vip => Named { backend: 0, kind: NamedKind::Vip as u32 },
+                image::Named::Backend(backend) => named(image, backend),
+            };
+            self.names.insert(NameKey { host, port, vip: id as u16, half: 0 }, meant);
+        }
+    }
+
+    fn add_vip_socket(&mut self, address: Address, port: Port, entry: Vip) {
+        Ports::set(&mut self.ports.0.vips, port);
+        self.vips.insert(SocketKey::udp(0, address, port), entry);
+    }
+
+    fn add_backend(&mut self, image: &Image, id: u32, backend: &image::Backend) {
+        let (address, port) = parts(backend.socket);
         let next_hop = backend.next_hop.map_or(0, |hop| self.add_next_hop(hop));
-        self.backends.insert(id, Backend { address, sums, next_hop, port, pad: 0 });
+        let own_port = backend.own_port.map_or(Port(0), |own| Port::new(own.port));
+        let entry = Backend {
+            address,
+            sums: Sums::new(&address, port),
+            next_hop,
+            port,
+            own_port,
+            mode: backend.mode as u32,
+            tunnel: if backend.mode == Mode::Ipip { backend.tunnel_source.into() } else { Address::default() },
+        };
+        self.backends.insert(id, entry);
         self.hosts.insert(HostKey { address, half: 0 }, Host::Backend);
         let Some((number, vip)) = backend.vip.and_then(|number| Some((number, image.vips.get(&number)?)))
         else {
             return;
         };
-        let (vip_address, vip_port) = (Address::from(vip.socket.ip()), Port::new(vip.socket.port()));
+        // In the other modes the backend answers as the VIP itself.
+        if backend.mode == Mode::Nat {
+            self.add_way_back(id, address, port, (number, vip.socket.ip(), vip.socket.port()));
+            if let Some(own) = backend.own_port {
+                self.add_way_back(id, address, own_port, (number, vip.socket.ip(), own.vip_port));
+            }
+        }
+    }
+
+    fn add_way_back(
+        &mut self,
+        backend: u32,
+        address: Address,
+        port: Port,
+        (vip, vip_address, vip_port): (u32, IpAddr, u16),
+    ) {
+        let (vip_address, vip_port) = (Address::from(vip_address), Port::new(vip_port));
         Ports::set(&mut self.ports.0.backends, port);
         let socket = Socket {
             address: vip_address,
             vip_sums: Sums::new(&vip_address, vip_port),
-            backend_sums: sums,
-            vip: number,
-            backend: id,
+            backend_sums: Sums::new(&address, port),
+            vip,
+            backend,
             port: vip_port,
             pad: [0; 3],
         };
@@ -110,6 +177,21 @@ impl Lowered {
         self.next_hops.insert(id, hop);
         id
     }
+}
+
+fn parts(socket: SocketAddr) -> (Address, Port) {
+    (Address::from(socket.ip()), Port::new(socket.port()))
+}
+
+/// Who gets the messages that name a backend.
+fn named(image: &Image, backend: u32) -> Named {
+    let (backend, kind) = match image.backends.get(&backend).map(|backend| backend.standing) {
+        Some(Standing::Serves) => (backend, NamedKind::Itself),
+        Some(Standing::ServedBy(other)) => (other, NamedKind::Stand),
+        Some(Standing::Down) => (0, NamedKind::Down),
+        None => (0, NamedKind::Nobody),
+    };
+    Named { backend, kind: kind as u32 }
 }
 
 /// What turns one map's entries into another's: keys to remove, entries to write.
@@ -138,18 +220,12 @@ mod tests {
     }
 
     fn image() -> Image {
-        let rules = Rules {
-            seed: 1,
-            key: KeyKind::User as u8,
-            number_tail: 0,
-            domain_count: 0,
-            pad: [0; 5],
-            domains: [0; 16],
-        };
+        let rules = Rules { seed: 1, key: KeyKind::User as u8, ..Rules::default() };
         let hop = NextHop { interface: 3, ..NextHop::default() };
-        let backend = |text, vip, next_hop| image::Backend { socket: socket(text), vip, next_hop };
+        let backend = |text, vip, next_hop| image::Backend::new(socket(text), vip, next_hop);
+        let vip = socket("192.0.2.10:5060");
         Image {
-            vips: [(1, image::Vip { socket: socket("192.0.2.10:5060"), rules, table: Some(1) })].into(),
+            vips: [(1, image::Vip { socket: vip, rules, table: Some(1), names: BTreeMap::new() })].into(),
             groups: [(1, Some(1)), (2, None)].into(),
             backends: [
                 (1, backend("10.0.0.11:5070", Some(1), Some(hop))),
@@ -169,8 +245,58 @@ mod tests {
         assert!(lowered.sockets.values().all(|socket| socket.port == Port::new(5060) && socket.vip == 1));
         assert!(Ports::has(&lowered.ports.0.backends, Port::new(5070)));
         assert!(!Ports::has(&lowered.ports.0.backends, Port::new(5080)), "no VIP, no way back");
-        assert_eq!(lowered.hosts.len(), 4);
+        assert_eq!(lowered.hosts.len(), 5);
         assert_eq!(lowered.groups[&2].active, 0);
+    }
+
+    #[test]
+    fn a_port_of_its_own_leads_both_ways() {
+        let mut image = image();
+        image.backends.get_mut(&2).unwrap().own_port = Some(image::OwnPort { vip_port: 15_061, port: 5071 });
+        let lowered = Lowered::new(&image);
+        let key = |text| {
+            let (address, port) = parts(socket(text));
+            SocketKey::udp(0, address, port)
+        };
+        let vip = lowered.vips[&key("192.0.2.10:15061")];
+        assert_eq!((vip.id, vip.own, vip.rules.own.backend), (1, 2, 2));
+        assert_eq!(lowered.backends[&2].own_port, Port::new(5071));
+        let back = lowered.sockets[&key("10.0.0.12:5071")];
+        assert_eq!((back.port, back.backend), (Port::new(15_061), 2));
+        assert_eq!(lowered.sockets[&key("10.0.0.12:5070")].port, Port::new(5060));
+    }
+
+    #[test]
+    fn names_lead_to_whoever_serves() {
+        let mut image = image();
+        let name = |host: &str, port| image::Name { host: host.into(), port };
+        image.vips.get_mut(&1).unwrap().names = [
+            (name("b1", NamePort::Any), image::Named::Backend(1)),
+            (name("b2", NamePort::Exactly(5070)), image::Named::Backend(2)),
+            (name("b3", NamePort::None), image::Named::Backend(3)),
+            (name("vip", NamePort::None), image::Named::Vip),
+        ]
+        .into();
+        image.backends.get_mut(&2).unwrap().standing = Standing::ServedBy(1);
+        image.backends.get_mut(&3).unwrap().standing = Standing::Down;
+        let names = Lowered::new(&image).names;
+        let of = |host: &str, port| {
+            let named = names[&NameKey { host: name_hash(host.as_bytes(), 1), port, vip: 1, half: 0 }];
+            (named.backend, NamedKind::of(named.kind.into()))
+        };
+        assert_eq!(of("B1.", ANY_PORT), (1, NamedKind::Itself));
+        assert_eq!(of("b2", 5070), (1, NamedKind::Stand));
+        assert_eq!(of("b3", NO_PORT), (0, NamedKind::Down));
+        assert_eq!(of("vip", NO_PORT), (0, NamedKind::Vip));
+    }
+
+    #[test]
+    fn only_nat_has_a_way_back() {
+        for mode in [Mode::Dsr, Mode::Ipip] {
+            let mut image = image();
+            image.backends.values_mut().for_each(|backend| backend.mode = mode);
+            assert!(Lowered::new(&image).sockets.is_empty());
+        }
     }
 
     #[test]

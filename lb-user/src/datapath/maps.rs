@@ -7,7 +7,9 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, xdp::DevMapHash},
 };
 use lb_common::{
-    layout::{Backend, Group, HostKey, Meta, NextHop, Ports, Socket, SocketKey, Table, Vip, index},
+    layout::{
+        Backend, Group, HostKey, Meta, NameKey, Named, NextHop, Ports, Socket, SocketKey, Table, Vip, index,
+    },
     slot::SLOTS,
 };
 
@@ -43,6 +45,7 @@ pub(super) struct StateMaps {
     next_hops: Array<MapData, As<NextHop>>,
     sockets: HashMap<MapData, As<SocketKey>, As<Socket>>,
     hosts: HashMap<MapData, As<HostKey>, HostNumber>,
+    names: HashMap<MapData, As<NameKey>, As<Named>>,
     pub(super) interfaces: DevMapHash<MapData>,
 }
 
@@ -75,6 +78,7 @@ impl StateMaps {
             next_hops: take(object, "NEXT_HOPS")?,
             sockets: take(object, "SOCKETS")?,
             hosts: take(object, "HOSTS")?,
+            names: take(object, "NAMES")?,
             interfaces: take(object, "INTERFACES")?,
         })
     }
@@ -96,6 +100,9 @@ impl StateMaps {
                 (key.half == half).then_some(SocketKey { half: 0, ..key })
             })?,
             hosts: read_hosts(&self.hosts, half)?,
+            names: read_hash(&self.names, |key| {
+                (u32::from(key.half) == half).then_some(NameKey { half: 0, ..key })
+            })?,
         })
     }
 
@@ -120,6 +127,7 @@ impl StateMaps {
         let with_half = |key: SocketKey| SocketKey { half, ..key };
         write_hash(&mut self.vips, with_half, As, &mut known.vips, &to.vips)?;
         write_hash(&mut self.sockets, with_half, As, &mut known.sockets, &to.sockets)?;
+        write_hash(&mut self.names, |key| NameKey { half: half as u16, ..key }, As, &mut known.names, &to.names)?;
         write_hash(
             &mut self.hosts,
             |key| HostKey { half, ..key },
@@ -139,6 +147,8 @@ fn describe(sizes: &Sizes) -> Meta {
         backends: Sizes::entries(sizes.backends),
         next_hops: Sizes::entries(sizes.backends),
         vips: Sizes::entries(sizes.vips),
+        names: sizes.names,
+        fragments: sizes.fragments,
         fingerprint: sizes.fingerprint,
         ..Meta::default()
     }
@@ -214,7 +224,7 @@ fn read_hosts(
     let mut entries = BTreeMap::new();
     for entry in map.iter() {
         let (As(key), number) = entry.doing("read the pinned maps")?;
-        let host = [Host::Node, Host::Peer, Host::Backend].into_iter().find(|host| *host as u32 == number);
+        let host = [Host::Node, Host::Peer, Host::Backend, Host::Vip].into_iter().find(|host| *host as u32 == number);
         if let (true, Some(host)) = (key.half == half, host) {
             entries.insert(HostKey { half: 0, ..key }, host);
         }

@@ -28,11 +28,22 @@ impl Code<'_> {
 }
 
 /// The maps that make up the state that packets read; they are pinned, and shared with instances for `explain`.
-pub(super) const STATE_MAPS: [&str; 10] =
-    ["META", "PORTS", "VIPS", "TABLES", "GROUPS", "BACKENDS", "NEXT_HOPS", "SOCKETS", "HOSTS", "INTERFACES"];
+pub(super) const STATE_MAPS: [&str; 11] = [
+    "META",
+    "PORTS",
+    "VIPS",
+    "NAMES",
+    "TABLES",
+    "GROUPS",
+    "BACKENDS",
+    "NEXT_HOPS",
+    "SOCKETS",
+    "HOSTS",
+    "INTERFACES",
+];
 
-/// The maps of counters; they are pinned too.
-pub(super) const COUNTER_MAPS: [&str; 2] = ["COUNTERS", "BACKEND_COUNTERS"];
+/// The maps that the live program alone writes; they are pinned too, so that the next one goes on with them.
+pub(super) const LIVE_MAPS: [&str; 5] = ["COUNTERS", "BACKEND_COUNTERS", "FRAGMENTS", "UNNAMED", "EVENTS"];
 
 /// How much the maps hold: ids from 1 to these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +56,10 @@ pub struct Sizes {
     pub groups: u32,
     /// Backends.
     pub backends: u32,
+    /// Names of backends and VIPs.
+    pub names: u32,
+    /// First fragments that are remembered.
+    pub fragments: u32,
     /// Public fingerprint of the hash key.
     pub fingerprint: u32,
 }
@@ -56,14 +71,17 @@ impl Sizes {
     }
 
     /// Every array and hash map with its number of entries. Hash maps hold both halves.
-    fn maps(&self) -> [(&'static str, u32); 9] {
+    fn maps(&self) -> [(&'static str, u32); 11] {
         [
-            ("VIPS", 2 * self.vips),
+            // A backend may have a port of its VIP for its own.
+            ("VIPS", 2 * (self.vips + self.backends)),
+            ("NAMES", 2 * self.names),
+            ("FRAGMENTS", self.fragments),
             ("TABLES", 2 * Self::entries(self.pools)),
             ("GROUPS", 2 * Self::entries(self.groups)),
             ("BACKENDS", 2 * Self::entries(self.backends)),
             ("NEXT_HOPS", 2 * Self::entries(self.backends)),
-            ("SOCKETS", 2 * self.backends),
+            ("SOCKETS", 4 * self.backends),
             // A node has more addresses than backends only by accident; peers are few.
             ("HOSTS", 2 * (self.backends + 1_024)),
             ("COUNTERS", Self::entries(self.vips) * REASON_NUMBERS as u32),
@@ -91,7 +109,7 @@ pub(super) fn load(code: Code<'_>, sizes: &Sizes, maps: Maps<'_>, trace: bool) -
         loader.map_max_entries(name, entries);
     }
     let (folder, counters) = match maps {
-        Maps::Pinned(folder) => (Some(folder), COUNTER_MAPS.as_slice()),
+        Maps::Pinned(folder) => (Some(folder), LIVE_MAPS.as_slice()),
         Maps::SharedState(folder) => (Some(folder), [].as_slice()),
         Maps::Private => (None, [].as_slice()),
     };

@@ -186,15 +186,18 @@ fn compare(meta: &Meta, sizes: &Sizes) -> Result<(), OpenError> {
     if meta.abi != ABI {
         return Err(OpenError::Abi { pinned: meta.abi, wanted: ABI });
     }
+    let ids = |entries: u32| entries.saturating_sub(Sizes::entries(0));
     let limits = [
-        ("pools", meta.tables, sizes.pools),
-        ("groups", meta.groups, sizes.groups),
-        ("backends", meta.backends, sizes.backends),
-        ("vips", meta.vips, sizes.vips),
+        ("pools", ids(meta.tables), sizes.pools),
+        ("groups", ids(meta.groups), sizes.groups),
+        ("backends", ids(meta.backends), sizes.backends),
+        ("vips", ids(meta.vips), sizes.vips),
+        ("names", meta.names, sizes.names),
+        ("fragments", meta.fragments, sizes.fragments),
     ];
-    for (what, entries, wanted) in limits {
-        if entries != Sizes::entries(wanted) {
-            return Err(OpenError::Sizes { what, pinned: entries - 1, wanted });
+    for (what, pinned, wanted) in limits {
+        if pinned != wanted {
+            return Err(OpenError::Sizes { what, pinned, wanted });
         }
     }
     Ok(())

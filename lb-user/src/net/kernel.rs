@@ -173,6 +173,7 @@ fn link(message: &LinkMessage) -> Link {
             LinkAttribute::Address(bytes) if message.header.link_layer_type == LinkLayerType::Ether => {
                 link.mac = mac(bytes);
             }
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => below = Some(*index),
             // The index of the link below is then one of another network namespace, and may be somebody else's here.
             LinkAttribute::LinkNetNsId(_) => is_elsewhere = true,

@@ -35,4 +35,6 @@ pub struct Network {
     pub local: BTreeSet<IpAddr>,
     /// The way to each backend that has one, by the backend's address.
     pub next_hops: BTreeMap<IpAddr, NextHop>,
+    /// Backends that are behind a router: their next hop is not themselves.
+    pub routed: BTreeSet<IpAddr>,
 }

@@ -52,6 +52,7 @@ struct WayOut {
     interface: u32,
     source: Mac,
     vlans: Vlans,
+    mtu: u32,
     neighbour: NeighbourKey,
 }
 
@@ -68,7 +69,11 @@ pub(super) fn outlook(facts: &Facts, interfaces: &[String], backends: &[IpAddr])
             let destination = neighbour
                 .and_then(|neighbour| neighbour.usable_mac())
                 .ok_or(Obstacle::Unresolved(way.neighbour.1))?;
-            Ok(NextHop { interface: way.interface, destination, source: way.source, vlans: way.vlans })
+            if way.neighbour.1 != backend {
+                outlook.network.routed.insert(backend);
+            }
+            let WayOut { interface, source, vlans, mtu, .. } = way;
+            Ok(NextHop { interface, destination, source, vlans, mtu })
         });
         match hop {
             Ok(hop) => drop(outlook.network.next_hops.insert(backend, hop)),
@@ -103,7 +108,7 @@ fn way_out(facts: &Facts, interfaces: &[String], backend: IpAddr) -> Result<WayO
         link = facts.links.get(&interface).ok_or_else(|| Obstacle::OtherInterface(name()))?;
     }
     let source = out.mac.ok_or_else(|| Obstacle::NotEthernet(name()))?;
-    Ok(WayOut { interface, source, vlans: vlans(&tags), neighbour: (index, gateway.unwrap_or(backend)) })
+    Ok(WayOut { interface, source, vlans: vlans(&tags), mtu: out.mtu, neighbour: (index, gateway.unwrap_or(backend)) })
 }
 
 /// Tags as they lie in a frame, outermost first. `tags` has the innermost first: the order in which they are put on.

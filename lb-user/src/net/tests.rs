@@ -24,8 +24,10 @@ fn backend() -> IpAddr {
     ip("10.0.0.11")
 }
 
+const MTU: u32 = 1_500;
+
 fn link(name: &str, mac: Option<Mac>, vlan: Option<Vlan>) -> Link {
-    Link { names: vec![name.to_owned()], mac, vlan }
+    Link { names: vec![name.to_owned()], mac, vlan, mtu: MTU }
 }
 
 fn neighbour(state: NeighbourState) -> Neighbour {
@@ -57,7 +59,7 @@ fn obstacle(facts: &Facts) -> Option<Obstacle> {
 }
 
 fn untagged() -> NextHop {
-    NextHop { interface: ETH0, destination: PEER, source: NODE, vlans: Vlans::default() }
+    NextHop { interface: ETH0, destination: PEER, source: NODE, vlans: Vlans::default(), mtu: MTU }
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn vlan_tags_lie_as_in_a_frame_and_the_vlan_device_is_the_source() {
         count: 2,
     };
     let source = [2, 0, 0, 0, 0, 5];
-    assert_eq!(hop(&stacked()), Some(NextHop { interface: ETH0, destination: PEER, source, vlans }));
+    assert_eq!(hop(&stacked()), Some(NextHop { interface: ETH0, destination: PEER, source, vlans, mtu: MTU }));
 }
 
 #[test]
@@ -195,6 +197,6 @@ fn each_obstacle_has_its_name() {
 #[test]
 fn alternative_names_name_the_same_interface() {
     let mut facts = facts();
-    facts.links.insert(ETH0, Link { names: vec!["eth1".into(), "eth0".into()], mac: Some(NODE), vlan: None });
+    facts.links.insert(ETH0, Link { names: vec!["eth1".into(), "eth0".into()], mac: Some(NODE), vlan: None, mtu: MTU });
     assert_eq!(hop(&facts), Some(untagged()));
 }

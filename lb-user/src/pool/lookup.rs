@@ -1,7 +1,7 @@
 //! Who owns a user: the question of `siplb lookup`, answered by the scanner that the kernel program runs too.
 
-use lb_common::decide::{Decision, Source, decide};
-use lb_common::layout::{Address, KeyKind, Port};
+use lb_common::decide::{Decision, OnHost, Source, decide};
+use lb_common::layout::{Address, KeyKind, Named, Port};
 use lb_common::reason::Reason;
 use lb_common::sip::{Bytes, Message, user};
 use lb_common::slot::slot;
@@ -98,10 +98,12 @@ pub fn lookup(
     if uri.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
         return Err(no_user());
     }
-    let message = format!("OPTIONS {uri} SIP/2.0\r\n\r\n");
-    let message = Bytes::new(message.as_bytes());
+    let text = format!("OPTIONS {uri} SIP/2.0\r\n\r\n");
+    let message = Bytes::new(text.as_bytes());
     let nowhere = Source { address: Address::default(), port: Port::default() };
-    let Decision { reason: Reason::Forwarded, key, .. } = decide(message, &rules, &nowhere) else {
+    // A user is asked for, not a server: no name counts.
+    let at_vip = OnHost::new(text.as_bytes(), &rules, |_, _| Named::NOBODY);
+    let Decision { reason: Reason::Forwarded, key, .. } = decide(at_vip, &nowhere) else {
         return Err(no_user());
     };
     let slot = slot(key.hash);

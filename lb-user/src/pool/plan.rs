@@ -19,6 +19,8 @@ pub struct Plan {
     pub vips: Vec<(SocketAddr, u32)>,
     /// Names of backends, by id.
     pub backends: BTreeMap<u32, String>,
+    /// Names of their groups, by the backend's id.
+    pub groups_of_backends: BTreeMap<u32, String>,
     /// Ids of VIPs that belong to another VIP than before: their counters are to be cleared.
     pub new_vips: Vec<u32>,
     /// The same of backends.

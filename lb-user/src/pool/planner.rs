@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lb_common::decide::domain_hash;
+use lb_common::decide::{domain_hash, first_domain};
 use lb_common::layout::{Host, KeyKind, Rules};
 use lb_common::limits::DOMAINS_LIMIT;
 
 use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
-use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, path};
-use crate::config::{Config, KeyRule, Pool, Vip};
-use crate::datapath::image::{Backend, Image, Vip as VipEntry};
+use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, State, path};
+use crate::config::{self, Config, KeyRule, Pool, Vip};
+use crate::datapath::image::{Backend, Image, Standing, Vip as VipEntry};
 use crate::net::Network;
 
 /// Makes a plan of what is wanted and what is up.
@@ -70,7 +70,12 @@ impl Planner {
             let vip = config.vip_of(pool).map(|vip| self.ids.vips.get(&vip_name(vip)).expect("numbered"));
             let next_hop = network.next_hops.get(&backend.address).copied();
             plan.backends.insert(id, backend.name.clone());
-            plan.image.backends.insert(id, Backend { socket: backend.socket(), vip, next_hop });
+            plan.groups_of_backends.insert(id, backend.group.clone());
+            let entry = Backend {
+                standing: self.standing(desired, (pool, backend), &plan, down),
+                ..Backend::new(backend.socket(), vip, next_hop)
+            };
+            plan.image.backends.insert(id, entry);
         }
         let peers = config.peers.iter().map(|address| (*address, Host::Peer));
         plan.image.hosts = peers.chain(network.local.iter().map(|address| (*address, Host::Node))).collect();
@@ -129,6 +134,23 @@ impl Planner {
         self.deals.entry(pool.name.clone()).or_insert(deal)
     }
 
+    /// Who gets the messages that name a backend: itself while it can serve, drained or not; else whoever serves its group.
+    fn standing(
+        &self,
+        desired: &Desired,
+        (pool, backend): (&Pool, &config::Backend),
+        plan: &Plan,
+        down: &BTreeSet<String>,
+    ) -> Standing {
+        let pool_plan = plan.pool(&pool.name);
+        let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
+        let is_up = !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+        if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
+            return Standing::Serves;
+        }
+        group.and_then(|group| group.active.as_ref()).map_or(Standing::Down, |(_, id)| Standing::ServedBy(*id))
+    }
+
     fn plan_vip(&self, vip: &Vip, config: &Config, image: &Image) -> VipEntry {
         let pool = config.pool(&vip.pool);
         let number = pool.and_then(|pool| self.ids.tables.get(&pool.name));
@@ -136,6 +158,7 @@ impl Planner {
             socket: vip.socket(),
             rules: rules(vip, pool, self.seed),
             table: number.filter(|number| image.tables.contains_key(number)),
+            names: BTreeMap::new(),
         }
     }
 }
@@ -178,6 +201,7 @@ pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
     for (entry, domain) in domains.iter_mut().zip(&vip.domains) {
         *entry = domain_hash(domain.as_bytes(), seed);
     }
+    let (first, first_mask) = vip.domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
     let key = match pool.map_or(KeyRule::User, |pool| pool.key) {
         KeyRule::User => KeyKind::User,
         KeyRule::Aor => KeyKind::Aor,
@@ -190,7 +214,9 @@ pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
         key: key as u8,
         number_tail: pool.map_or(0, |pool| pool.number_tail),
         domain_count: vip.domains.len().min(DOMAINS_LIMIT) as u8,
-        pad: [0; 5],
+        first,
+        first_mask,
         domains,
+        ..Rules::default()
     }
 }

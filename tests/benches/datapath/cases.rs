@@ -1,10 +1,11 @@
 //! The packets, and which program each is for.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,net::SocketAddr, sync::Arc};
 
 use etherparse::PacketBuilder;
 use lb_common::{
-    decide::domain_hash,
+    decide::{domain_hash, first_domain},
     layout::{KeyKind, NextHop, Rules, Vlans},
     limits::DOMAINS_LIMIT,
     slot::SLOTS,
@@ -57,7 +58,7 @@ pub(crate) struct Case {
 }
 
 pub(crate) const SIZES: Sizes =
-    Sizes { vips: 256, pools: 16, groups: 4_096, backends: 4_096, fingerprint: 0 };
+    Sizes { vips: 256, pools: 16, groups: 4_096, backends: 4_096, names: 32_768, fragments: 16_384, fingerprint: 0 };
 
 const VIP: &str = "192.0.2.10:5060";
 const BACKEND: &str = "10.0.0.11:5070";
@@ -70,19 +71,20 @@ const XDP_TX: u32 = 3;
 pub(crate) fn image(lab: &Lab) -> Image {
     let mut domains = [0; DOMAINS_LIMIT];
     domains[0] = domain_hash(b"example.com", SEED);
-    let rules =
-        Rules { seed: SEED, key: KeyKind::User as u8, number_tail: 0, domain_count: 1, pad: [0; 5], domains };
+    let (first, first_mask) = first_domain(b"example.com");
+    let rules = Rules { seed: SEED, key: KeyKind::User as u8, domain_count: 1, first, first_mask, domains, ..Rules::default() };
     let hop = NextHop {
         interface: lab.interface,
         destination: NEIGHBOUR,
         source: [2, 0, 0, 0, 0, 1],
         vlans: Vlans::default(),
+        mtu: 1_500,
     };
     Image {
-        vips: [(1, Vip { socket: socket(VIP), rules, table: Some(1) })].into(),
+        vips: [(1, Vip { socket: socket(VIP), rules, table: Some(1), names: BTreeMap::new() })].into(),
         tables: [(1, Arc::new([1; SLOTS]))].into(),
         groups: [(1, Some(1))].into(),
-        backends: [(1, Backend { socket: socket(BACKEND), vip: Some(1), next_hop: Some(hop) })].into(),
+        backends: [(1, Backend::new(socket(BACKEND), Some(1), Some(hop)))].into(),
         ..Image::default()
     }
 }

@@ -1,0 +1,52 @@
+//! Servers that advertise themselves wrongly: what should name a backend and does not is kept with its text, so that
+//! `siplb doctor` can say which server to mend.
+//!
+//! The map takes no more when it is full, so that a flood of invented names costs no more than its packets; user space
+//! empties it.
+
+use crate::{
+    maps::UNNAMED,
+    notes::Notes,
+    packet::{Packet, Payload},
+};
+use aya_ebpf::bindings::xdp_md;
+use lb_common::{
+    layout::UnnamedKey,
+    reason::Reason,
+    sip::Message,
+};
+
+/// Takes a note where nobody was named.
+#[inline(always)]
+pub(crate) fn note(packet: Packet, notes: &mut Notes, reason: u8) {
+    if reason == Reason::ResponseUnnamed as u8 || reason == Reason::DialogUnnamed as u8 {
+        note_unnamed(packet.ctx, notes);
+    }
+}
+
+/// A function of its own, since few packets come by here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn note_unnamed(ctx: *mut xdp_md, notes: *mut Notes) -> u64 {
+    let Some(notes) = Notes::handed(notes) else { return 0 };
+    let packet = Packet { ctx };
+    let (source, at, end) = notes.decided.unnamed();
+    let payload = Payload::new(packet, notes.datagram.payload(), notes.length, notes.length, notes.zero);
+    let key = UnnamedKey { host: payload.text_hash(at, end, 0), vip: notes.vip as u32, source: source as u32 };
+    if let Some(known) = UNNAMED.get_ptr_mut(key) {
+        // SAFETY: the entry stays as long as the program runs; two CPUs may lose a count to each other.
+        let known = unsafe { &mut *known };
+        known.packets += 1;
+        known.from = notes.datagram.source;
+        return 0;
+    }
+    let length = if end - at > 64 { 64 } else { end - at };
+    let offset = notes.datagram.payload() + at;
+    let entry = &mut notes.unnamed;
+    (entry.packets, entry.from, entry.length) = (1, notes.datagram.source, end - at);
+    entry.text = [0; 64];
+    if packet.copy(offset, length, &mut entry.text) {
+        let _ = UNNAMED.insert(key, &*entry, 0);
+    }
+    0
+}
