@@ -18,6 +18,7 @@ mod reply;
 mod stages;
 mod state;
 mod trace;
+mod turns;
 mod vip;
 
 use aya_ebpf::{macros::xdp, programs::XdpContext};

@@ -8,6 +8,7 @@ use lb_common::layout::{
     Backend, BackendCounter, Counter, Group, Host, HostKey, Meta, NextHop, Ports, Socket, SocketKey, Table,
     Trace, Vip,
 };
+use lb_common::sip::user::Canonical;
 
 const BPF_F_NO_PREALLOC: u32 = 1;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
@@ -63,3 +64,7 @@ pub(crate) static BACKEND_COUNTERS: PerCpuArray<BackendCounter> = PerCpuArray::w
 /// What an instance with [`crate::trace::TRACE_ON`] says of its last packet.
 #[map]
 pub(crate) static TRACE: Array<Trace> = Array::with_max_entries(1, 0);
+
+/// Room for a user while it is decoded, which the stack lacks.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Canonical> = PerCpuArray::with_max_entries(1, 0);

@@ -7,9 +7,12 @@
 //!
 //! Nothing is decided here: each is a body of `lb_common::sip`.
 
-use crate::packet::{Payload, opaque};
+use crate::{
+    maps::SCRATCH,
+    packet::{Payload, opaque},
+};
 use aya_ebpf::bindings::xdp_md;
-use lb_common::sip::{address, headers, headers::Wanted, start_line, uri, uri::Form, user};
+use lb_common::sip::{address, headers, headers::Wanted, start_line, uri, uri::Form, user, user::Canonical};
 
 macro_rules! stages {
     ($($name:ident($message:ident $(, $argument:ident)*) $body:expr;)*) => {
@@ -51,11 +54,30 @@ stages! {
         user::hash(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
     sip_user_hash_long(message, span, seed)
         user::hash_long(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
-    sip_user_hash_decoded(message, span, seed)
-        user::hash_decoded(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
+    sip_user_decode(message, span) match scratch() {
+        Some(user) => {
+            user::decode(user, message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8);
+            1
+        }
+        None => 0,
+    };
     sip_text_hash(message, span, seed) user::hash_text(message, span & 0xffff, span >> 16 & 0xffff, seed);
     sip_headers(message, from, wanted) headers::scan(message, from, Wanted(wanted)).0;
     sip_header_value(message, at) headers::value(message, at);
     sip_token_end(message, at) headers::token_end(message, at);
     sip_address(message, at) address::scan(message, at).0;
+}
+
+/// The second half of the stage that `sip_user_decode` begins: the hash of what that has made.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn sip_user_decoded_hash(seed: u64) -> u64 {
+    scratch().map_or(0, |user| user.hash(opaque(seed)))
+}
+
+/// Room for a user, from one half of the stage to the other.
+#[inline(always)]
+fn scratch() -> Option<&'static mut Canonical> {
+    // SAFETY: the entry belongs to this CPU, programs on one CPU do not interrupt each other, and no stage asks twice.
+    SCRATCH.get_ptr_mut(0).map(|user| unsafe { &mut *user })
 }

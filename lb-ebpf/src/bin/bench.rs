@@ -31,6 +31,8 @@ mod stages;
 mod state;
 #[path = "../trace.rs"]
 mod trace;
+#[path = "../turns.rs"]
+mod turns;
 #[path = "../vip.rs"]
 mod vip;
 
