@@ -23,6 +23,7 @@ mod reply;
 mod stages;
 mod state;
 mod trace;
+mod turns;
 mod unnamed;
 mod vip;
 

@@ -8,6 +8,7 @@ use lb_common::layout::{
     Backend, BackendCounter, Counter, Fragment, FragmentKey, Group, Host, HostKey, Meta, NameKey, Named,
     NextHop, Ports, Socket, SocketKey, Table, Trace, Unnamed, UnnamedKey, Vip,
 };
+use lb_common::sip::user::Canonical;
 
 use crate::{limiter::Limiter, notes::Notes};
 
@@ -89,3 +90,7 @@ pub(crate) static NOTES: PerCpuArray<Notes> = PerCpuArray::with_max_entries(1, 0
 /// How many ICMP messages may still be sent.
 #[map]
 pub(crate) static LIMITER: PerCpuArray<Limiter> = PerCpuArray::with_max_entries(1, 0);
+
+/// Room for a user while it is decoded, which the stack lacks.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Canonical> = PerCpuArray::with_max_entries(1, 0);

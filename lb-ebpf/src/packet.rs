@@ -17,7 +17,7 @@ use lb_common::sip::{
     uri::{Form, Uri},
 };
 
-use crate::stages;
+use crate::{stages, turns::turns};
 
 /// Mask of every offset into a frame: the linear part of an XDP frame is shorter than a page.
 const OFFSET_MASK: u64 = 4095;
@@ -34,6 +34,21 @@ pub(crate) fn opaque(mut value: u64) -> u64 {
     #[cfg(not(target_arch = "bpf"))]
     {
         value = core::hint::black_box(value);
+    }
+    value
+}
+
+/// `value ^ zero`, of which LLVM does not know that it is that: two of these would cancel each other.
+#[inline(always)]
+fn veil(mut value: u64, zero: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: changes one register.
+    unsafe {
+        core::arch::asm!("{0} ^= {1}", inout(reg) value, in(reg) zero, options(pure, nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        value ^= zero;
     }
     value
 }
@@ -136,15 +151,13 @@ impl Packet {
     }
 }
 
-/// A SIP message in a frame: the kernel's [`Message`].
+/// A SIP message in a frame: the kernel's [`Message`]. Three words, for each loop has it on the stack.
 #[derive(Clone, Copy)]
 pub(crate) struct Payload {
     packet: Packet,
-    /// Offset of the message in the frame: at least 42, so that the 16 bytes before any offset can be read too.
-    base: u64,
-    len: u64,
-    /// Does the payload go on behind `len`?
-    is_cut: bool,
+    /// Offset of the message in the frame (bits 0 to 15), how many bytes of it can be read (16 to 31), and whether it goes on
+    /// behind them (32). The offset is at least 42, so that the 16 bytes before any offset can be read too.
+    place: u64,
     zero: u64,
 }
 
@@ -152,45 +165,50 @@ impl Payload {
     /// Of a payload of `announced` bytes at `base`, of which `len` can be read.
     #[inline(always)]
     pub(crate) fn new(packet: Packet, base: u64, len: u64, announced: u64, zero: u64) -> Self {
-        Self { packet, base, len, is_cut: len < announced, zero }
+        let is_cut = len < announced;
+        Self { packet, place: base | len << 16 | (is_cut as u64) << 32, zero }
     }
 
-    /// Rebuilds what [`Payload::place`] packed, inside a function of its own.
+    /// The same inside a function of its own, from its arguments.
     #[inline(always)]
     pub(crate) fn unpack(ctx: *mut xdp_md, place: u64, zero: u64) -> Self {
-        // No stage asks whether the payload goes on.
-        Self { packet: Packet { ctx }, base: place & 0xffff, len: place >> 16, is_cut: false, zero }
+        Self { packet: Packet { ctx }, place, zero }
     }
 
-    /// Base and length in one argument.
     #[inline(always)]
-    fn place(self) -> u64 {
-        self.base | self.len << 16
+    fn base(self) -> u64 {
+        self.place & 0xffff
     }
 }
 
 impl Message for Payload {
+    /// Not the same number every time, for all that the verifier knows: what it learns of one would tell it of the others.
     #[inline(always)]
     fn zero(self) -> u64 {
-        self.zero
+        self.hide(0)
+    }
+
+    #[inline(always)]
+    fn hide(self, value: u64) -> u64 {
+        veil(value, self.zero)
     }
 
     #[inline(always)]
     fn len(self) -> u64 {
-        self.len
+        self.place >> 16 & 0xffff
     }
 
     #[inline(always)]
     fn is_cut(self) -> bool {
-        self.is_cut
+        self.place >> 32 & 1 != 0
     }
 
     #[inline(always)]
     fn word(self, at: u64) -> u64 {
         // Near the end, the word that ends with the message is read and shifted; past it, all is shifted out.
-        let end = self.least(at + 8, self.len);
+        let end = self.least(at + 8, self.len());
         let over = self.least(at + 8 - end, 8);
-        match self.packet.read::<u64>(self.base + at - over) {
+        match self.packet.read::<u64>(self.base() + at - over) {
             Some(word) => self.hide(word >> (4 * over) >> (4 * over)),
             None => self.zero,
         }
@@ -200,8 +218,8 @@ impl Message for Payload {
     #[inline(always)]
     fn words<const N: usize>(self, at: u64) -> [u64; N] {
         let mut words = [self.zero; N];
-        if at + 8 * N as u64 <= self.len
-            && let Some(there) = self.packet.read::<[u64; N]>(self.base + at)
+        if at + 8 * N as u64 <= self.len()
+            && let Some(there) = self.packet.read::<[u64; N]>(self.base() + at)
         {
             words = there;
         } else {
@@ -222,107 +240,106 @@ impl Message for Payload {
     #[inline(always)]
     fn windows(self, from: u64, mut turn: impl FnMut(u64, u64, u64) -> u64) {
         let mut at = self.hide(from);
-        loop {
-            #[cfg(target_arch = "bpf")]
-            // SAFETY: may_goto leaves the loop or goes on; it touches no register and no memory of ours.
-            unsafe {
-                core::arch::asm!("may_goto {0}", label { break });
-            }
-            if at >= self.len {
-                break;
-            }
-            // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
-            at = self.hide(at) & OFFSET_MASK;
-            let (low, high) = if at + 16 <= self.len {
-                let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at) else { break };
-                (low, high)
-            } else {
-                let over = at + 16 - self.len;
-                let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base + at - over) else { break };
-                shift(low, high, over)
-            };
-            let step = turn(at, self.hide(low), self.hide(high));
-            if step == 0 {
-                break;
-            }
-            at += step;
-        }
+        turns(
+            #[inline(always)]
+            move || {
+                if at >= self.len() {
+                    return 0;
+                }
+                // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
+                at = self.hide(at) & OFFSET_MASK;
+                let (low, high) = if at + 16 <= self.len() {
+                    let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base() + at) else { return 0 };
+                    (low, high)
+                } else {
+                    let over = at + 16 - self.len();
+                    let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base() + at - over) else {
+                        return 0;
+                    };
+                    shift(low, high, over)
+                };
+                let step = turn(at, self.hide(low), self.hide(high));
+                at = self.hide(at + step);
+                step
+            },
+        );
     }
 
     #[inline(always)]
     fn start_line(self) -> StartLine {
-        StartLine(stages::sip_start_line(self.packet.ctx, self.place(), self.zero))
+        StartLine(stages::sip_start_line(self.packet.ctx, self.place, self.zero))
     }
 
     #[inline(always)]
     fn uri(self, at: u64, form: Form) -> Uri {
-        Uri(stages::sip_uri(self.packet.ctx, self.place(), self.zero, at, form as u64))
+        Uri(stages::sip_uri(self.packet.ctx, self.place, self.zero, at, form as u64))
     }
 
     #[inline(always)]
     fn host_end(self, at: u64) -> u64 {
-        stages::sip_host_end(self.packet.ctx, self.place(), self.zero, at)
+        stages::sip_host_end(self.packet.ctx, self.place, self.zero, at)
     }
 
     #[inline(always)]
     fn port(self, at: u64, in_via: bool) -> u64 {
-        stages::sip_port(self.packet.ctx, self.place(), self.zero, at, in_via as u64)
+        stages::sip_port(self.packet.ctx, self.place, self.zero, at, in_via as u64)
     }
 
     #[inline(always)]
     fn has_gr(self, at: u64) -> bool {
-        stages::sip_has_gr(self.packet.ctx, self.place(), self.zero, at) != 0
+        stages::sip_has_gr(self.packet.ctx, self.place, self.zero, at) != 0
     }
 
     #[inline(always)]
     fn user_hash(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-        stages::sip_user_hash(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
+        stages::sip_user_hash(self.packet.ctx, self.place, self.zero, span(at, end, tail), seed)
     }
 
     #[inline(always)]
     fn user_plain_length(self, at: u64, end: u64, tail: u8) -> u64 {
-        stages::sip_user_plain_length(self.packet.ctx, self.place(), self.zero, span(at, end, tail))
+        stages::sip_user_plain_length(self.packet.ctx, self.place, self.zero, span(at, end, tail))
     }
 
     #[inline(always)]
     fn user_hash_decoded(self, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
-        stages::sip_user_hash_decoded(self.packet.ctx, self.place(), self.zero, span(at, end, tail), seed)
+        stages::sip_user_decode(self.packet.ctx, self.place, self.zero, span(at, end, tail));
+        stages::sip_user_decoded_hash(seed)
     }
 
     #[inline(always)]
     fn text_hash(self, at: u64, end: u64, seed: u64) -> u64 {
-        stages::sip_text_hash(self.packet.ctx, self.place(), self.zero, span(at, end, 0), seed)
+        stages::sip_text_hash(self.packet.ctx, self.place, self.zero, span(at, end, 0), seed)
     }
 
     #[inline(always)]
     fn headers(self, from: u64, wanted: Wanted, until: Wanted) -> Headers {
         let sets = wanted.0 | until.0 << 8;
-        Headers(stages::sip_headers(self.packet.ctx, self.place(), self.zero, from, sets))
+        Headers(stages::sip_headers(self.packet.ctx, self.place, self.zero, from, sets))
     }
 
     #[inline(always)]
     fn header_value(self, at: u64) -> u64 {
-        stages::sip_header_value(self.packet.ctx, self.place(), self.zero, at)
+        stages::sip_header_value(self.packet.ctx, self.place, self.zero, at)
     }
 
     #[inline(always)]
     fn token_end(self, at: u64) -> u64 {
-        stages::sip_token_end(self.packet.ctx, self.place(), self.zero, at)
+        stages::sip_token_end(self.packet.ctx, self.place, self.zero, at)
     }
 
     #[inline(always)]
     fn address(self, at: u64) -> Address {
-        Address(stages::sip_address(self.packet.ctx, self.place(), self.zero, at))
+        Address(stages::sip_address(self.packet.ctx, self.place, self.zero, at))
     }
 
     #[inline(always)]
     fn sent_by(self, at: u64) -> u64 {
-        stages::sip_sent_by(self.packet.ctx, self.place(), self.zero, at)
+        stages::sip_sent_by(self.packet.ctx, self.place, self.zero, at)
     }
 
     #[inline(always)]
     fn next_element(self, at: u64, form: Form) -> u64 {
-        stages::sip_next_element(self.packet.ctx, self.place(), self.zero, at, form as u64)
+        stages::sip_next_element(self.packet.ctx, self.place, self.zero, at, form as u64)
     }
 }
 

@@ -7,9 +7,14 @@
 //!
 //! Nothing is decided here: each is a body of `lb_common::sip`.
 
-use crate::packet::{Payload, opaque};
+use crate::{
+    maps::SCRATCH,
+    packet::{Payload, opaque},
+};
 use aya_ebpf::bindings::xdp_md;
-use lb_common::sip::{address, headers, headers::Wanted, list, start_line, uri, uri::Form, user, via};
+use lb_common::sip::{
+    address, headers, headers::Wanted, list, start_line, uri, uri::Form, user, user::Canonical, via,
+};
 
 macro_rules! stages {
     ($($name:ident($message:ident $(, $argument:ident)*) $body:expr;)*) => {
@@ -52,8 +57,13 @@ stages! {
         user::hash(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
     sip_user_plain_length(message, span)
         user::plain_length(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8);
-    sip_user_hash_decoded(message, span, seed)
-        user::hash_decoded(message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8, seed);
+    sip_user_decode(message, span) match scratch() {
+        Some(user) => {
+            user::decode(user, message, span & 0xffff, span >> 16 & 0xffff, (span >> 32) as u8);
+            1
+        }
+        None => 0,
+    };
     sip_text_hash(message, span, seed) user::hash_text(message, span & 0xffff, span >> 16 & 0xffff, seed);
     sip_headers(message, from, sets) headers::scan(message, from, Wanted(sets & 0xff), Wanted(sets >> 8)).0;
     sip_header_value(message, at) headers::value(message, at);
@@ -62,4 +72,18 @@ stages! {
     sip_sent_by(message, at) via::sent_by(message, at);
     sip_next_element(message, at, form)
         list::next_element(message, at, if form == Form::Bare as u64 { Form::Bare } else { Form::Enclosed });
+}
+
+/// The second half of the stage that `sip_user_decode` begins: the hash of what that has made.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn sip_user_decoded_hash(seed: u64) -> u64 {
+    scratch().map_or(0, |user| user.hash(opaque(seed)))
+}
+
+/// Room for a user, from one half of the stage to the other.
+#[inline(always)]
+fn scratch() -> Option<&'static mut Canonical> {
+    // SAFETY: the entry belongs to this CPU, programs on one CPU do not interrupt each other, and no stage asks twice.
+    SCRATCH.get_ptr_mut(0).map(|user| unsafe { &mut *user })
 }

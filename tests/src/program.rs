@@ -2,7 +2,7 @@
 
 use std::{fs, panic, process::Command, thread};
 
-use lb_user::datapath::{Counters, Explained, Explainer, Image};
+use lb_user::datapath::{Code, Counters, Explained, Explainer, Image, ScanLoop};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::example;
@@ -24,15 +24,23 @@ pub enum Action {
 }
 
 /// The program, loaded and attached nowhere, with the state of [`example::image`] until another is published.
-pub struct Program(Explainer);
+pub struct Program {
+    explainer: Explainer,
+    scan_loop: ScanLoop,
+}
 
 impl Program {
+    /// Is this the object that a kernel like this one runs, and not the one that it could run too?
+    pub fn is_chosen(&self) -> bool {
+        self.scan_loop == ScanLoop::of_kernel()
+    }
+
     /// Makes an image live and returns its generation.
     ///
     /// # Panics
     /// When the kernel refuses.
     pub fn publish(&mut self, image: &Image) -> u32 {
-        self.0.publish(image).expect("the kernel takes the state")
+        self.explainer.publish(image).expect("the kernel takes the state")
     }
 
     /// Runs a frame of at least 14 bytes.
@@ -40,7 +48,9 @@ impl Program {
     /// # Panics
     /// When the kernel refuses.
     pub fn run(&mut self, frame: &[u8]) -> Explained {
-        self.0.run(frame, None).unwrap_or_else(|error| panic!("a frame of {} bytes: {error}", frame.len()))
+        self.explainer
+            .run(frame, None)
+            .unwrap_or_else(|error| panic!("a frame of {} bytes: {error}", frame.len()))
     }
 
     /// What was counted since the program was loaded.
@@ -48,30 +58,38 @@ impl Program {
     /// # Panics
     /// When the kernel refuses.
     pub fn counters(&self) -> Counters {
-        self.0.counters().expect("the counters can be read")
+        self.explainer.counters().expect("the counters can be read")
     }
 }
 
-/// Calls `test` with the program loaded, on a thread whose network namespace is its own and is gone afterwards.
+/// Calls `test` with the program loaded, once for each object that this kernel takes, on a thread whose network namespace is
+/// its own and is gone afterwards.
 ///
 /// # Panics
-/// When the test does, and with a sentence of its own when this process may not load programs.
-pub fn with_program(test: impl FnOnce(&mut Program) + Send) {
-    let outcome = thread::scope(|scope| {
-        thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || {
-                enter_namespace();
-                let mut explainer = Explainer::private(&example::SIZES, &example::image())
-                    .unwrap_or_else(|error| panic!("the program can't be loaded: {error}"));
-                explainer.permit(example::OUT).expect("the kernel lets frames be redirected");
-                test(&mut Program(explainer));
-            })
-            .expect("a thread can be started")
-            .join()
-    });
-    if let Err(reason) = outcome {
-        panic::resume_unwind(reason);
+/// When the test does, after naming the object, and with a sentence of its own when this process may not load programs.
+pub fn with_program(mut test: impl FnMut(&mut Program) + Send) {
+    let objects: &[_] = match ScanLoop::of_kernel() {
+        ScanLoop::MayGoto => &[(ScanLoop::MayGoto, Code::MAY_GOTO), (ScanLoop::BpfLoop, Code::BPF_LOOP)],
+        ScanLoop::BpfLoop => &[(ScanLoop::BpfLoop, Code::BPF_LOOP)],
+    };
+    for &(scan_loop, code) in objects {
+        let outcome = thread::scope(|scope| {
+            thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, || {
+                    enter_namespace();
+                    let mut explainer = Explainer::traced(code, &example::SIZES, &example::image())
+                        .unwrap_or_else(|error| panic!("the program can't be loaded: {error}"));
+                    explainer.permit(example::OUT).expect("the kernel lets frames be redirected");
+                    test(&mut Program { explainer, scan_loop });
+                })
+                .expect("a thread can be started")
+                .join()
+        });
+        if let Err(reason) = outcome {
+            eprintln!("that was with the object that loops by {scan_loop}");
+            panic::resume_unwind(reason);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The kernel decides as the host does: one scanner, compiled twice, told apart by nothing.
 //!
 //! Messages of the corpus and thousands of damaged ones go through the loaded program and through the same rules on the
-//! host. Every run makes the same messages; `SIPLB_MUTATIONS` says how many.
+//! host. Every run makes the same messages; `SIPLB_MUTATIONS` says how many. The object that this kernel would not choose is
+//! given every tenth of them.
 
 use std::{collections::HashMap, env, sync::OnceLock};
 
@@ -203,7 +204,8 @@ fn damaged_messages() {
         let each = count / all_rules.len();
         for (chapter, rules) in all_rules.iter().enumerate() {
             publish(program, *rules);
-            for number in chapter * each..(chapter + 1) * each {
+            let step = if program.is_chosen() { 1 } else { 10 };
+            for number in (chapter * each..(chapter + 1) * each).step_by(step) {
                 let message = damaged(&mut Random::new(number as u64), &messages);
                 compare(program, rules, &message, &format!("damaged message {number}"));
             }

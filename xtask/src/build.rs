@@ -1,4 +1,4 @@
-//! `build`: the eBPF objects first, then the binary that embeds one of them.
+//! `build`: the eBPF objects first, then the binary that embeds two of them.
 
 use std::{
     ffi::OsStr,
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 /// Builds the eBPF objects and the release binary `siplb`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    with_features(Need::Toolchain, if args.log { &["--features=log"] } else { &[] })
+    with_features(Need::Toolchain, if args.log { &["log"] } else { &[] })
 }
 
 /// What [`run`] does, with the tools for `need` set up beforehand.
@@ -37,13 +37,18 @@ fn with_features(need: Need, features: &[&str]) -> Result<()> {
     for object in objects_with(&toolchain, features)? {
         println!("build: {}", object.display());
     }
-    process::run(process::cargo().args(["build", "--release", "--package", "lb-user"]).args(features))?;
+    let mut command = process::cargo();
+    command.args(["build", "--release", "--package", "lb-user", "--features"]).arg(features.join(","));
+    process::run(&mut command)?;
     println!("build: {}", process::target_dir().join("release/siplb").display());
     Ok(())
 }
 
-/// Builds every binary of lb-ebpf, and leaves each as `target/bpf/NAME.bpf.o`, whatever `CARGO_TARGET_DIR` says: that is
-/// where lb-user's build script looks. The paths are those of the copies.
+/// The ways in which lb-ebpf is built: what its objects' names end in, and the feature that makes the difference.
+const VARIANTS: [(&str, Option<&str>); 2] = [("", None), ("-bpf-loop", Some("bpf-loop"))];
+
+/// Builds every binary of lb-ebpf in every variant, and leaves each as `target/bpf/NAMEVARIANT.bpf.o`, whatever
+/// `CARGO_TARGET_DIR` says: that is where lb-user's build script looks. The paths are those of the copies.
 pub(crate) fn objects(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
     objects_with(toolchain, &[])
 }
@@ -52,11 +57,15 @@ fn objects_with(toolchain: &Toolchain, features: &[&str]) -> Result<Vec<PathBuf>
     let folder = process::workspace().join("target/bpf");
     fs::create_dir_all(&folder)?;
     let mut objects = vec![];
-    for executable in compile(toolchain, features)? {
-        let name = executable.file_name().and_then(OsStr::to_str).context("a binary without a name")?;
-        let object = folder.join(format!("{name}.bpf.o"));
-        replace_if_changed(&executable, &object)?;
-        objects.push(object);
+    for (suffix, feature) in VARIANTS {
+        let features: Vec<&str> = features.iter().copied().chain(feature).collect();
+        for executable in compile(toolchain, &features)? {
+            let name = executable.file_name().and_then(OsStr::to_str).context("a binary without a name")?;
+            let object = folder.join(format!("{name}{suffix}.bpf.o"));
+            // At once: the next variant's binary takes the place of this one.
+            replace_if_changed(&executable, &object)?;
+            objects.push(object);
+        }
     }
     ensure!(!objects.is_empty(), "lb-ebpf has no binaries");
     Ok(objects)
@@ -68,7 +77,7 @@ fn compile(toolchain: &Toolchain, features: &[&str]) -> Result<Vec<PathBuf>> {
     const EXPECTED: &str = "unstable feature specified for `-Ctarget-feature`";
     let format = if io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
     let mut command = toolchain.build()?;
-    command.args(features).arg("--message-format").arg(format);
+    command.arg("--features").arg(features.join(",")).arg("--message-format").arg(format);
     let mut executables = vec![];
     process::each_line(&mut command, |line| {
         let message: Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;

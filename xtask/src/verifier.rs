@@ -17,7 +17,7 @@ pub(crate) fn run() -> Result<()> {
     ensure!(process::is_root(), "loading programs takes root: use `sudo -E cargo xtask verifier`");
     let toolchain = setup::ensure(Need::Toolchain)?;
     let mut is_over_budget = false;
-    println!("{:28} {:>12} {:>12} {:>12}", "program", "verified", "translated", "jited bytes");
+    println!("{:36} {:>12} {:>12} {:>12}", "program", "verified", "translated", "jited bytes");
     for object in build::objects(&toolchain)? {
         let file = object.file_name().context("an object without a name")?.to_string_lossy();
         let mut ebpf = EbpfLoader::new()
@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
             let verified =
                 info.verified_instruction_count().context("this kernel, before 5.16, doesn't count")?;
             let translated = info.size_translated().unwrap_or(0) / INSTRUCTION_BYTES;
-            println!("{name:28} {verified:12} {translated:12} {:12}", info.size_jitted());
+            println!("{name:36} {verified:12} {translated:12} {:12}", info.size_jitted());
             is_over_budget |= verified > BUDGET;
         }
     }

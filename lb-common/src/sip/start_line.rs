@@ -192,15 +192,15 @@ fn method<M: Message>(message: M, start: u64, low: u64, high: u64) -> StartLine 
 /// The length of a method of more than sixteen bytes, and what follows it; 0 where nothing does.
 #[inline(always)]
 fn long_method<M: Message>(message: M, start: u64) -> (u64, u64) {
-    let mut end = message.len();
+    let mut end = message.hide(message.len());
     let mut stop = message.zero();
     message.windows(
         start + 16,
         #[inline(always)]
         |at, low, high| {
             let found = first_of_two(stops(low), stops(high));
-            end = at + found;
-            stop = byte(if found < 8 { low } else { high }, found);
+            end = message.hide(at + found);
+            stop = message.hide(byte(if found < 8 { low } else { high }, found));
             // One step further than the limit is far enough to see that it is passed.
             if found < 16 || end > start + METHOD_LIMIT { 0 } else { 16 }
         },

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A canonical user: its bytes, NUL-filled, as they were written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Canonical {
     /// The bytes.
     pub words: Words,
@@ -29,7 +29,7 @@ pub struct Canonical {
 impl Canonical {
     /// The hash of the key; 0 when it is empty.
     #[inline(always)]
-    fn hash(&mut self, seed: u64) -> u64 {
+    pub fn hash(&mut self, seed: u64) -> u64 {
         if self.length == 0 {
             return 0;
         }
@@ -165,18 +165,27 @@ pub fn plain_length<M: Message>(message: M, at: u64, end: u64, tail: u8) -> u64 
     if escapes != 0 || may_be_number(first) && (others != 0 || tail != 0) { NOT_SO } else { length }
 }
 
-/// The same for any user part, byte by byte.
+/// The same for any user part, byte by byte. In the kernel its two halves are stages of their own: [`decode`] and
+/// [`Canonical::hash`].
 #[inline(always)]
 pub fn hash_decoded<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u64 {
     canonical(message, at, end, tail).hash(seed)
 }
 
 /// The canonical user in the user part between two offsets.
+#[inline(always)]
+pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonical {
+    let mut user = Canonical::default();
+    decode(&mut user, message, at, end, tail);
+    user
+}
+
+/// Makes `user` the canonical user in the user part between two offsets, whatever it was before.
 ///
 /// No comparison decides about a byte: the verifier would follow both answers to each, in every turn of the loop.
 #[inline(always)]
-pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonical {
-    let mut user = Canonical { words: [0; WORDS], length: message.zero() };
+pub fn decode<M: Message>(user: &mut Canonical, message: M, at: u64, end: u64, tail: u8) {
+    *user = Canonical { words: [0; WORDS], length: message.zero() };
     let mut digits = message.zero();
     let mut others = message.zero();
     message.windows(
@@ -201,10 +210,10 @@ pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonic
         },
     );
     user.length = message.hide(user.length);
+    (digits, others) = (message.hide(digits), message.hide(others));
     if digits != 0 && others == 0 {
-        shorten(message, &mut user, digits, tail as u64);
+        shorten(message, user, digits, tail as u64);
     }
-    user
 }
 
 /// Makes a number of what is written as one: without its visual separators; of `tail` digits or

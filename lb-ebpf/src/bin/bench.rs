@@ -41,6 +41,8 @@ mod stages;
 mod state;
 #[path = "../trace.rs"]
 mod trace;
+#[path = "../turns.rs"]
+mod turns;
 #[path = "../unnamed.rs"]
 mod unnamed;
 #[path = "../vip.rs"]

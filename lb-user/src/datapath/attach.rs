@@ -76,7 +76,7 @@ impl Datapath {
             Mode::Native => XdpMode::Driver,
             Mode::Generic => XdpMode::Skb,
         };
-        let program = object::program(&mut self.object, Code::SIPLB.program)?;
+        let program = object::program(&mut self.object, Code::siplb().program)?;
         let id = match program.attach_to_if_index(index, flags) {
             Ok(id) => id,
             Err(ProgramError::SyscallError(error)) => {

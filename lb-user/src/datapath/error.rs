@@ -58,7 +58,7 @@ pub enum OpenError {
     )]
     NotPermitted,
     /// The kernel refused the program.
-    #[error("the kernel refused the program: {reason}; siplb needs Linux 6.9 or newer, this is {release}")]
+    #[error("the kernel refused the program: {reason}; siplb needs Linux 6.1 or newer, this is {release}")]
     Refused {
         /// The last words of the verifier, or the system's.
         reason: String,
@@ -102,7 +102,7 @@ pub enum AttachError {
         mend: &'static str,
     },
     /// The kernel gave an attachment that does not outlive the daemon.
-    #[error("the kernel has no BPF links for XDP on {interface}: siplb needs Linux 6.9 or newer")]
+    #[error("the kernel has no BPF links for XDP on {interface}: siplb needs Linux 6.1 or newer")]
     NoLink {
         /// Name of the interface.
         interface: String,

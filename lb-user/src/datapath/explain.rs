@@ -54,8 +54,9 @@ impl Explainer {
     /// # Errors
     /// As [`super::Datapath::open`].
     pub fn live(pin_dir: &Path, sizes: &Sizes) -> Result<Self, OpenError> {
-        let object = object::load(Code::SIPLB, sizes, Maps::SharedState(&pins::folder(pin_dir)), true)?;
-        Self::new(object, Code::SIPLB, None)
+        let code = Code::siplb();
+        let object = object::load(code, sizes, Maps::SharedState(&pins::folder(pin_dir)), true)?;
+        Self::new(object, code, None)
     }
 
     /// An instance with a state of its own.
@@ -63,7 +64,15 @@ impl Explainer {
     /// # Errors
     /// As [`super::Datapath::open`].
     pub fn private(sizes: &Sizes, image: &Image) -> Result<Self, OpenError> {
-        Self::of(Code::SIPLB, sizes, image, true)
+        Self::traced(Code::siplb(), sizes, image)
+    }
+
+    /// The same of any program of ours.
+    ///
+    /// # Errors
+    /// As [`super::Datapath::open`].
+    pub fn traced(code: Code<'_>, sizes: &Sizes, image: &Image) -> Result<Self, OpenError> {
+        Self::of(code, sizes, image, true)
     }
 
     /// An instance of any program of ours with a state of its own and without a trace, as fast as the live one.

@@ -1,4 +1,5 @@
-//! The eBPF object: built from `lb-ebpf`, embedded in the binary, loaded with the sizes that the configuration asks for.
+//! The eBPF objects: built from `lb-ebpf`, embedded in the binary; the one that the kernel takes is loaded, with the sizes
+//! that the configuration asks for.
 
 use std::{io, path::Path};
 
@@ -8,6 +9,7 @@ use lb_common::reason::REASON_NUMBERS;
 use super::{
     error::{DatapathError, Doing, OpenError},
     pins,
+    scan_loop::ScanLoop,
 };
 
 /// A program in an eBPF object.
@@ -19,12 +21,26 @@ pub struct Code<'a> {
     pub program: &'a str,
 }
 
-impl Code<'_> {
-    /// The program of this binary.
-    pub const SIPLB: Code<'static> = Code {
+impl Code<'static> {
+    /// siplb, scanning in loops by the instruction `may_goto`: Linux 6.9.
+    pub const MAY_GOTO: Self = Self {
         object: aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/siplb.bpf.o")),
         program: "siplb",
     };
+
+    /// siplb, scanning in loops by the helper `bpf_loop`: Linux 5.17. Slower.
+    pub const BPF_LOOP: Self = Self {
+        object: aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/siplb-bpf-loop.bpf.o")),
+        program: "siplb",
+    };
+
+    /// The faster of the two that this kernel takes.
+    pub fn siplb() -> Self {
+        match ScanLoop::of_kernel() {
+            ScanLoop::MayGoto => Self::MAY_GOTO,
+            ScanLoop::BpfLoop => Self::BPF_LOOP,
+        }
+    }
 }
 
 /// The maps that make up the state that packets read; they are pinned, and shared with instances for `explain`.

@@ -84,7 +84,7 @@ impl Datapath {
         sizes: &Sizes,
         is_fresh: bool,
     ) -> Result<(Self, Adopted), OpenError> {
-        let mut object = object::load(Code::SIPLB, sizes, Maps::Pinned(&folder), false)?;
+        let mut object = object::load(Code::siplb(), sizes, Maps::Pinned(&folder), false)?;
         #[cfg(feature = "log")]
         super::kernel_log::follow(&mut object)?;
         let state = StateMaps::take(&mut object, sizes, is_fresh)?;
@@ -98,7 +98,7 @@ impl Datapath {
     /// Puts our program in the place of the pinned one, under every link, unless it is the same.
     fn take_over(&mut self) -> Result<Adopted, OpenError> {
         let path = pins::program(&self.folder);
-        let program = object::program(&mut self.object, Code::SIPLB.program)?;
+        let program = object::program(&mut self.object, Code::siplb().program)?;
         let ours = program.info().doing("ask about the program")?;
         let adopted = match ProgramInfo::from_pin(&path) {
             Ok(pinned) if pinned.tag() == ours.tag() => return Ok(Adopted::Same),
