@@ -8,6 +8,7 @@
 #![no_main]
 
 mod account;
+mod bytes;
 mod deliver;
 mod frame;
 mod maps;

@@ -11,6 +11,8 @@
 
 #[path = "../account.rs"]
 mod account;
+#[path = "../bytes.rs"]
+mod bytes;
 #[path = "../deliver/mod.rs"]
 mod deliver;
 #[path = "../frame.rs"]
