@@ -1,6 +1,11 @@
 //! Interfaces: attach by a pinned link, find again, detach.
 
-use std::{fmt, fs, io, path::Path};
+use std::{
+    fmt, fs, io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use aya::programs::{ProgramError, Xdp, XdpMode, links::FdLink};
 use nix::net::if_::if_nametoindex;
@@ -58,6 +63,9 @@ impl Datapath {
             }
             // The pin of an interface that is gone, or of another mode.
             fs::remove_file(&pin).doing("remove an old pin")?;
+            if let Some(on) = on.filter(|on| self.is_ours(on)) {
+                wait_for_release(index, &on)?;
+            }
         }
         let program = object::program(&mut self.object, Code::SIPLB.program)?;
         let link = link(program, interface, index, mode)?;
@@ -71,6 +79,23 @@ impl Datapath {
         let pinned = aya::programs::ProgramInfo::from_pin(pins::program(&self.folder));
         pinned.is_ok_and(|pinned| pinned.id() == on.id)
     }
+}
+
+/// How long a link may outlive its pin.
+const RELEASE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Waits until an interface has let go of a program whose pinned link was just removed: the kernel takes a moment, and
+/// refuses another mode meanwhile. One that stays longer is held by somebody else, whom the refusal then names.
+pub(super) fn wait_for_release(index: u32, program: &Program) -> Result<(), DatapathError> {
+    let started = Instant::now();
+    while started.elapsed() < RELEASE_LIMIT {
+        let on = xdp_on(index).doing("ask which XDP program an interface carries")?;
+        if on.is_none_or(|on| on.id != program.id) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 /// Puts a loaded program on an interface, by a link that can be pinned.

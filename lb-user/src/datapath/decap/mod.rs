@@ -89,7 +89,7 @@ fn attach_in(
 
     let link = pins::decap_link(folder);
     let found = on_interface(folder, index)?;
-    let is_found = found.is_some_and(|found| found.mode == Some(mode));
+    let is_found = found.as_ref().is_some_and(|found| found.mode == Some(mode));
     let pinned = ProgramInfo::from_pin(pins::decap_program(folder));
     DecapMaps::take(&mut object)?.set_addresses(addresses)?;
     let program = object::program(&mut object, Code::DECAP.program)?;
@@ -102,6 +102,9 @@ fn attach_in(
     }
     // The pin of an interface that is gone, or of another mode.
     remove_if_there(&link)?;
+    if let Some(found) = found {
+        attach::wait_for_release(index, &found)?;
+    }
     let fresh = attach::link(program, interface, index, mode)?;
     // Before the link, so that one that is pinned always has its program beside it.
     pin_program(program, &pins::decap_program(folder))?;
@@ -131,7 +134,12 @@ pub fn detach(pin_dir: &Path, interface: &str) -> Result<bool, DecapError> {
     if !folder.exists() {
         return Ok(false);
     }
+    let index = if_nametoindex(interface).ok();
+    let found = index.map(|index| on_interface(&folder, index)).transpose()?.flatten();
     remove(&folder)?;
+    if let (Some(index), Some(found)) = (index, found) {
+        attach::wait_for_release(index, &found)?;
+    }
     Ok(true)
 }
 
