@@ -11,6 +11,7 @@
 
 mod address;
 pub mod checksum;
+pub mod decap;
 pub mod decide;
 pub mod hash;
 pub mod layout;

@@ -9,6 +9,7 @@
 
 mod account;
 mod at_vip;
+mod bytes;
 mod deliver;
 mod fragments;
 mod frame;

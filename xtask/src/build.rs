@@ -1,4 +1,4 @@
-//! `build`: the eBPF objects first, then the binary that embeds two of them.
+//! `build`: the eBPF objects first, then the binary that embeds what it runs.
 
 use std::{
     ffi::OsStr,

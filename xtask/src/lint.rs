@@ -16,7 +16,7 @@ pub(crate) fn run() -> Result<()> {
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
     process::run(process::cargo().args(["fmt", FUZZ, "--check"]))?;
     process::run(toolchain.clippy()?.args(DENY))?;
-    build::objects(&toolchain)?; // lb-user embeds one and does not compile without it
+    build::objects(&toolchain)?; // lb-user embeds two and does not compile without them
     process::run(
         process::cargo().args(["clippy", "--workspace", "--exclude=lb-ebpf", "--all-targets"]).args(DENY),
     )?;

@@ -13,6 +13,8 @@
 mod account;
 #[path = "../at_vip.rs"]
 mod at_vip;
+#[path = "../bytes.rs"]
+mod bytes;
 #[path = "../deliver/mod.rs"]
 mod deliver;
 #[path = "../fragments.rs"]

@@ -7,6 +7,7 @@ mod backend;
 mod check;
 mod completions;
 mod context;
+mod decap;
 mod detach;
 mod digest;
 mod explain;
@@ -55,6 +56,8 @@ enum Verb {
     Digest,
     /// Take the program off all interfaces and remove what is pinned
     Detach,
+    /// On a backend: take the outer header off what a node has encapsulated for it (ipip)
+    Decap(decap::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Verb::Reload => reload::run(&context),
         Verb::Digest => digest::run(&context),
         Verb::Detach => detach::run(&context),
+        Verb::Decap(args) => decap::run(&context, &args),
         Verb::Completions(args) => completions::run(&args),
     };
     match done {

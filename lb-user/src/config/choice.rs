@@ -65,6 +65,14 @@ choices! {
         "ipip" => Ipip,
     }
 
+    /// What becomes of a packet on a VIP's port that is no message.
+    KeepAlive {
+        /// It is dropped and counted.
+        "drop" => Drop,
+        /// It goes to a backend chosen by the source's address and port, which may answer it.
+        "forward" => Forward,
+    }
+
     /// Which part of a message is the key, for messages whose key isn't settled by a rule of their own.
     KeyRule {
         /// The user of the Request-URI.

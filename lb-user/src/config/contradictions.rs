@@ -1,8 +1,8 @@
 //! Proves that the parts of a configuration agree.
 //!
-//! Run on every file that is read, and on every change at run time before it is applied. The heart of it is that the
-//! way back is unambiguous: a reply is known by nothing but the backend's address, port and transport, so each such
-//! socket must belong to one VIP, or the reply could not tell what to leave as.
+//! Run on every file that is read, and on every change at run time before it is applied. What is here goes entry by
+//! entry; [`sockets`] proves that addresses, ports and ways of forwarding agree, and [`names`] that no name means two
+//! things.
 //!
 //! Blanks (an empty name, port 0, address 0.0.0.0) stand for what the reader could not make out, and agree with
 //! everything.
@@ -10,9 +10,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use super::choice::Forward;
 use super::model::{Backend, Config, Pool, Vip};
 use super::nearest::nearest;
 use super::problem::{Fault, Finding};
+use super::{names, sockets};
 
 /// What doesn't agree, and what agrees in a way that surprises.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,11 +26,11 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn refuse(&mut self, path: String, what: String, mend: &str) {
+    pub(super) fn refuse(&mut self, path: String, what: String, mend: &str) {
         self.problems.push(Finding { path, fault: Fault::new(what, mend) });
     }
 
-    fn warn(&mut self, path: String, what: String, mend: &str) {
+    pub(super) fn warn(&mut self, path: String, what: String, mend: &str) {
         self.warnings.push(Finding { path, fault: Fault::new(what, mend) });
     }
 }
@@ -41,9 +43,9 @@ pub fn contradictions(config: &Config) -> Findings {
     for (index, pool) in config.pools.iter().enumerate() {
         backends(pool, index, &mut found);
         groups(pool, index, &mut found);
-        reachable(config, pool, index, &mut found);
     }
-    way_back(config, &mut found);
+    sockets::check(config, &mut found);
+    names::check(config, &mut found);
     limits(config, &mut found);
     found
 }
@@ -75,16 +77,18 @@ fn vips(config: &Config, found: &mut Findings) {
             found.refuse(format!("{path}.pool"), format!("there is no pool \"{}\"", vip.pool), &mend);
         }
         if let Some(other) = served.insert(&vip.pool, vip) {
-            let what = format!(
-                "pool \"{}\" is already behind {}: a reply of its backends could not tell which VIP to leave as",
-                vip.pool,
-                other.socket()
-            );
-            found.refuse(
-                format!("{path}.pool"),
-                what,
-                "give each VIP a pool of its own, with backend ports of its own",
-            );
+            let behind = format!("pool \"{}\" is already behind {}", vip.pool, other.socket());
+            let forward = config.pool(&vip.pool).map(|pool| pool.forward).unwrap_or_default();
+            let (what, mend) = match forward {
+                Forward::Nat => (
+                    format!("{behind}: a reply of its backends could not tell which VIP to leave as"),
+                    "give each VIP a pool of its own, with backend ports of its own",
+                ),
+                Forward::Dsr | Forward::Ipip => {
+                    (behind, "give each VIP a pool of its own; the servers in it may be the same")
+                }
+            };
+            found.refuse(format!("{path}.pool"), what, mend);
         }
     }
     if config.vips.is_empty() {
@@ -118,11 +122,10 @@ fn pools(config: &Config, found: &mut Findings) {
     }
 }
 
-/// In one pool, names, sockets and aliases are one backend's each.
+/// In one pool, names and sockets are one backend's each.
 fn backends(pool: &Pool, index: usize, found: &mut Findings) {
     let mut names = HashSet::new();
     let mut sockets: HashMap<SocketAddr, &Backend> = HashMap::new();
-    let mut aliases: HashMap<&str, &Backend> = HashMap::new();
     for (nth, backend) in pool.backends.iter().enumerate() {
         let path = format!("pool[{index}].backend[{nth}]");
         if !backend.name.is_empty() && !names.insert(&backend.name) {
@@ -135,14 +138,6 @@ fn backends(pool: &Pool, index: usize, found: &mut Findings) {
         {
             let what = format!("{socket} is already backend \"{}\" of this pool", other.name);
             found.refuse(format!("{path}.address"), what, "leave one of the two out, or mend its port");
-        }
-        for (which, alias) in backend.aliases.iter().enumerate() {
-            if let Some(other) = aliases.insert(alias, backend)
-                && other != backend
-            {
-                let what = format!("\"{alias}\" already names backend \"{}\"", other.name);
-                found.refuse(format!("{path}.aliases[{which}]"), what, "let it name one of the two");
-            }
         }
     }
 }
@@ -175,63 +170,6 @@ fn groups(pool: &Pool, index: usize, found: &mut Findings) {
     }
 }
 
-/// A backend's packets can be told from those of clients, VIPs and nodes, and rewritten as the VIP's.
-fn reachable(config: &Config, pool: &Pool, index: usize, found: &mut Findings) {
-    let vip = config.vip_of(pool).filter(|vip| is_legible(vip.socket()));
-    for (nth, backend) in pool.backends.iter().enumerate() {
-        let path = format!("pool[{index}].backend[{nth}].address");
-        let socket = backend.socket();
-        if !is_legible(socket) {
-            continue;
-        }
-        if config.vips.iter().any(|vip| vip.socket() == socket) {
-            let what = format!("{socket} is a VIP: it would be sent its own packets");
-            found.refuse(path, what, "give the address of the server itself");
-            continue;
-        }
-        if config.peers.contains(&backend.address) {
-            let what = format!("{} is a peer: its packets are left alone, replies too", backend.address);
-            found.refuse(path, what, "keep nodes and backends on different addresses");
-            continue;
-        }
-        if backend.address.is_loopback() {
-            let what = format!("{} is reached through no interface", backend.address);
-            found.warn(path.clone(), what, "use an address of the server that the node has a route to");
-        }
-        if let Some(vip) = vip
-            && vip.address.is_ipv4() != backend.address.is_ipv4()
-        {
-            let what = format!("{} and its VIP {} are of different families", backend.address, vip.address);
-            found.refuse(path, what, "use IPv4 on both sides, or IPv6 on both");
-        }
-    }
-}
-
-/// A backend's socket is behind one VIP. In one pool that is the business of [`backends`].
-fn way_back(config: &Config, found: &mut Findings) {
-    let mut owners: HashMap<SocketAddr, (usize, &Backend, &Vip)> = HashMap::new();
-    for (index, pool) in config.pools.iter().enumerate() {
-        let Some(vip) = config.vip_of(pool) else { continue };
-        for (nth, backend) in pool.backends.iter().enumerate() {
-            let socket = backend.socket();
-            if !is_legible(socket) {
-                continue;
-            }
-            let &mut (owner, other, its_vip) = owners.entry(socket).or_insert((index, backend, vip));
-            if owner != index && its_vip != vip {
-                let what = format!(
-                    "{socket} is also backend \"{}\" of pool \"{}\", behind {}: a reply could not tell which VIP to leave as",
-                    other.name,
-                    config.pools[owner].name,
-                    its_vip.socket()
-                );
-                let path = format!("pool[{index}].backend[{nth}].address");
-                found.refuse(path, what, "let the server listen on a port for each VIP");
-            }
-        }
-    }
-}
-
 /// What is there fits the maps.
 fn limits(config: &Config, found: &mut Findings) {
     let groups = config
@@ -244,6 +182,7 @@ fn limits(config: &Config, found: &mut Findings) {
         ("backends", limits.backends, config.pools.iter().map(|pool| pool.backends.len()).sum()),
         ("groups", limits.groups, groups.sum()),
         ("vips", limits.vips, config.vips.len()),
+        ("names", limits.names, names::names(config).len()),
     ] {
         // A limit of 0 is one that could not be read.
         if limit > 0 && present > limit as usize {
@@ -258,6 +197,6 @@ fn limits(config: &Config, found: &mut Findings) {
 }
 
 /// Was all of it read? No legal address is unspecified, and no legal port 0.
-fn is_legible(socket: SocketAddr) -> bool {
+pub(super) fn is_legible(socket: SocketAddr) -> bool {
     socket.port() != 0 && !socket.ip().is_unspecified()
 }

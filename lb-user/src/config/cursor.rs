@@ -108,10 +108,8 @@ impl<'a> Table<'a> {
             Some(DeValue::Table(entries)) => entries,
             Some(other) => {
                 let what = format!("is {}, not a table", kind(other));
-                self.refuse(
-                    key,
-                    Fault::new(what, format!("write it once, under a header of its own: [{key}]")),
-                );
+                let mend = format!("write it once, under a header of its own: [{}]", self.header(key));
+                self.refuse(key, Fault::new(what, mend));
                 return blank(read);
             }
         };

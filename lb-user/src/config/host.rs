@@ -33,7 +33,7 @@ pub fn host_and_port(text: &str) -> Result<String, Fault> {
 
 /// Cuts at the colon of the port, which is followed by digits. The colons of a bare IPv6 address or of `sip:` are
 /// not that: those stay whole, to be refused.
-fn split_port(text: &str) -> (&str, Option<&str>) {
+pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     match text.rsplit_once(':') {
         Some((host, port)) if is_port(port) && (!host.contains(':') || host.ends_with(']')) => {

@@ -22,11 +22,14 @@ mod duration;
 mod hash_key;
 mod host;
 mod model;
+mod names;
 mod nearest;
 mod not_yet;
+mod prefix;
 mod problem;
 mod report;
 mod sections;
+mod sockets;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -36,12 +39,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use choice::{Choice, Failback, Forward, KeyRule, OnGroupDown, Transport, XdpMode};
+pub use choice::{Choice, Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 pub use contradictions::{Findings, contradictions};
 pub use duration::{parse as duration, show as show_duration};
 pub use hash_key::{HashKey, HashKeyError, KEY_BYTES_MIN, LoadedKey};
 pub use host::{HOST_LIMIT, host, host_and_port};
-pub use model::{Backend, Config, Limits, Node, Pool, Vip};
+pub use model::{Backend, Config, KeepAlives, Limits, Node, OwnPort, Pool, TunnelSource, Vip};
+pub use names::{Name, Named, names};
 pub use problem::{Fault, Finding, Problem, Problems};
 pub use syntax::{INTERFACE_LIMIT, NAME_LIMIT, SOCKET_PATH_LIMIT, address, name};
 

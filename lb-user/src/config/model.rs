@@ -3,13 +3,13 @@
 //! Made by `parse`, changed at run time by the pool's verbs, and read by everything else. What it says in itself is
 //! legal; that its parts agree is what `contradictions` proves.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::choice::{Failback, Forward, KeyRule, OnGroupDown, Transport, XdpMode};
+use super::choice::{Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 use super::hash_key::HashKey;
 use super::problem::Problems;
 use super::{checks, duration};
@@ -65,6 +65,26 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// Where link, program and maps are pinned, in a bpffs.
     pub pin_dir: PathBuf,
+    /// What the outer source addresses of `ipip` are made from.
+    pub tunnel_source: TunnelSource,
+}
+
+/// Networks of the outer source addresses of `ipip`. Each flow has its own, so that a receiver's network card spreads
+/// the flows over its queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TunnelSource {
+    /// The network's address; its low 16 bits are 0 and filled for each flow.
+    pub v4: Ipv4Addr,
+    /// The network's address; its low 32 bits are 0 and filled for each flow.
+    pub v6: Ipv6Addr,
+}
+
+impl Default for TunnelSource {
+    /// A private network (RFC 1918), and the one that leads nowhere (RFC 6666).
+    fn default() -> Self {
+        Self { v4: Ipv4Addr::new(172, 16, 0, 0), v6: Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0) }
+    }
 }
 
 /// Address, port and transport that clients talk to.
@@ -83,12 +103,38 @@ pub struct Vip {
     pub domains: Vec<String>,
     /// Other hosts by which a Route may name this VIP, with or without a port, in the same form.
     pub names: Vec<String>,
+    /// What becomes of packets that are no messages.
+    pub keep_alives: KeepAlives,
 }
 
 impl Vip {
     /// Address and port.
     pub fn socket(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port)
+    }
+}
+
+/// What becomes of packets on a VIP's port that are no SIP messages, by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeepAlives {
+    /// One line end: a pong (RFC 5626 section 3.5.1), or what phones send to keep a NAT open.
+    pub crlf: KeepAlive,
+    /// CR LF CR LF: a ping, which a pong answers (RFC 5626 section 3.5.1).
+    pub double_crlf: KeepAlive,
+    /// NULs, and other mixes of NULs and line ends.
+    pub nul: KeepAlive,
+    /// A binding request (RFC 5389 section 7; RFC 5626 section 3.5.2).
+    pub stun: KeepAlive,
+    /// Anything else.
+    pub junk: KeepAlive,
+}
+
+impl Default for KeepAlives {
+    /// Forwarded is what asks for an answer.
+    fn default() -> Self {
+        use KeepAlive::{Drop, Forward};
+        Self { crlf: Drop, double_crlf: Forward, nul: Drop, stun: Forward, junk: Drop }
     }
 }
 
@@ -136,6 +182,8 @@ pub struct Backend {
     pub weight: u32,
     /// Host names, with or without a port, by which the server names itself, in lower case without a trailing dot.
     pub aliases: Vec<String>,
+    /// A port of the VIP that is this server's alone.
+    pub own_port: Option<OwnPort>,
     /// How it is checked.
     #[serde(serialize_with = "checks::serialize")]
     pub health: Settings,
@@ -146,6 +194,22 @@ impl Backend {
     pub fn socket(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port)
     }
+
+    /// Address and port of the server's own that its port of the VIP leads to.
+    pub fn own_socket(&self) -> Option<SocketAddr> {
+        self.own_port.map(|own| SocketAddr::new(self.address, own.port))
+    }
+}
+
+/// A port of the VIP that leads to one backend, and to a socket of its own there: what comes back from that socket
+/// leaves from that port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OwnPort {
+    /// `vip-port`: the port at the VIP's address.
+    pub vip_port: u16,
+    /// `vip-port-to`: the port at the backend's address, another one than the backend's `port`.
+    pub port: u16,
 }
 
 /// Sizes of the kernel's maps. Memory is taken for all of it, used or not.
@@ -160,4 +224,8 @@ pub struct Limits {
     pub groups: u32,
     /// VIPs.
     pub vips: u32,
+    /// First fragments that are remembered for the later ones, of all VIPs and backends together.
+    pub fragments: u32,
+    /// Names of VIPs and backends, as [`names`](super::names::names) counts them.
+    pub names: u32,
 }

@@ -9,10 +9,10 @@ use lb_common::limits::DOMAINS_LIMIT;
 
 use super::cursor::Table;
 use super::hash_key::HashKey;
-use super::model::{Backend, Config, Limits, Node, Pool, Vip};
+use super::model::{Backend, Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
 use super::problem::{Fault, Problems};
 use super::value::{choice, port, text, time, transport, whole};
-use super::{checks, host, not_yet, syntax};
+use super::{checks, host, not_yet, prefix, syntax};
 use crate::health::Settings;
 
 const SIP_PORT: u16 = 5060;
@@ -52,6 +52,7 @@ fn node(table: &mut Table<'_>) -> Node {
         socket: table.take("socket", "/run/siplb/siplb.sock".into(), text(syntax::socket_path)),
         state_dir: table.take("state-dir", "/var/lib/siplb".into(), text(syntax::path)),
         pin_dir: table.take("pin-dir", "/sys/fs/bpf/siplb".into(), text(syntax::path)),
+        tunnel_source: prefix::tunnel_source(table),
     }
 }
 
@@ -68,14 +69,25 @@ fn vip(table: &mut Table<'_>) -> Vip {
         ),
         domains: table.list("domains", text(host::host)),
         names: table.list("names", text(host::host_and_port)),
+        keep_alives: table.table("keep-alives", keep_alives),
     };
     if vip.domains.len() > DOMAINS_LIMIT {
         let what = format!("has {} domains, more than the kernel's {DOMAINS_LIMIT}", vip.domains.len());
         let mend = "keep the busiest; requests for the others are balanced as well, only more slowly";
         table.refuse("domains", Fault::new(what, mend));
     }
-    not_yet::vip(table, &vip);
     vip
+}
+
+fn keep_alives(table: &mut Table<'_>) -> KeepAlives {
+    let default = KeepAlives::default();
+    KeepAlives {
+        crlf: table.take("crlf", default.crlf, choice),
+        double_crlf: table.take("double-crlf", default.double_crlf, choice),
+        nul: table.take("nul", default.nul, choice),
+        stun: table.take("stun", default.stun, choice),
+        junk: table.take("junk", default.junk, choice),
+    }
 }
 
 fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
@@ -93,7 +105,6 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
         health,
         backends: settle_weights(backends),
     };
-    not_yet::forward(table, pool.forward);
     not_yet::failback(table, &pool);
     pool
 }
@@ -108,13 +119,33 @@ fn backend(table: &mut Table<'_>, defaults: &Settings) -> (Backend, Option<u32>)
         priority: table.take("priority", 0, whole("a priority", 0..=u8::MAX)),
         weight: WEIGHT,
         aliases: table.list("aliases", text(host::host_and_port)),
+        own_port: own_port(table),
         health: table.table("health", |table| checks::settings(table, defaults)),
         name,
     };
     let weight = table.take("weight", None, |value| whole("a weight", 1..=10_000_u32)(value).map(Some));
-    not_yet::ports_of_their_own(table);
-    not_yet::names_of_backend(table, &backend);
     (backend, weight)
+}
+
+/// Both ports or neither: one alone leads to nothing, or to a socket whose replies nobody could tell from others.
+fn own_port(table: &mut Table<'_>) -> Option<OwnPort> {
+    let own = OwnPort { vip_port: table.take("vip-port", 0, port), port: table.take("vip-port-to", 0, port) };
+    match (table.has("vip-port"), table.has("vip-port-to")) {
+        (true, true) => Some(own),
+        (true, false) => {
+            let mend = "add vip-port-to = 5061, say: a port on which the server listens for this alone, other than \
+                        its port, by which its replies are known";
+            table.refuse("vip-port", Fault::new("is without vip-port-to", mend));
+            None
+        }
+        (false, true) => {
+            let mend =
+                "add vip-port = 15061, say: the port of the VIP that leads there; or leave the line out";
+            table.refuse("vip-port-to", Fault::new("is without vip-port", mend));
+            None
+        }
+        (false, false) => None,
+    }
 }
 
 /// Gives each backend the weight of its group: its own if it states one, else the first that another member states.
@@ -134,6 +165,7 @@ fn settle_weights(backends: Vec<(Backend, Option<u32>)>) -> Vec<Backend> {
 }
 
 /// Bounds are what ids of 16 bits can tell apart, 0 being none, and what memory can reasonably be asked for.
+/// What has no id has a least size as well, below which it would be of no use.
 fn limits(table: &mut Table<'_>) -> Limits {
     let ids = whole("a number of map entries", 1..=65_535_u32);
     Limits {
@@ -141,5 +173,7 @@ fn limits(table: &mut Table<'_>) -> Limits {
         backends: table.take("backends", 4096, &ids),
         groups: table.take("groups", 4096, &ids),
         vips: table.take("vips", 256, whole("a number of VIPs", 1..=4096_u32)),
+        fragments: table.take("fragments", 16_384, whole("a number of fragments", 256..=1_048_576_u32)),
+        names: table.take("names", 32_768, whole("a number of names", 64..=1_048_576_u32)),
     }
 }

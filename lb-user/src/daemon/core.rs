@@ -12,11 +12,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::Live;
 use super::store::Store;
+use super::targets::targets;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
 use crate::control::api::{Done, Interface};
 use crate::control::error::{Kind, told};
-use crate::health::{Event, Health, Prober, Target};
+use crate::health::{Event, Health, Prober};
 use crate::net::{Network, Watcher};
 use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
 
@@ -83,7 +84,7 @@ impl<D: Live> Core<D> {
             desired.backends().any(|(pool, backend)| path(&pool.name, &backend.name) == *known)
         });
         down.iter().for_each(|path| log::info!("{path} is taken as down, as it was"));
-        let prober = Prober::spawn(targets(&desired, &down), events);
+        let prober = Prober::spawn(targets(&desired, &down, &network), events);
         let mut core = Self {
             file,
             fingerprint,
@@ -139,6 +140,7 @@ impl<D: Live> Core<D> {
     pub(super) fn network(&mut self, network: Network) {
         self.network = network;
         self.settle();
+        self.check();
     }
 
     /// Tries again to publish what could not be published.
@@ -257,26 +259,21 @@ impl<D: Live> Core<D> {
 
     /// Checks and watches what is wanted now.
     fn follow(&mut self) {
-        self.prober.update(targets(&self.desired, &self.down));
+        self.check();
         if let Some(watcher) = &self.watcher {
             watcher.set_backends(Self::addresses(&self.desired));
         }
+    }
+
+    /// Checks what is wanted now, by the way that is known now.
+    fn check(&mut self) {
+        self.prober.update(targets(&self.desired, &self.down, &self.network));
     }
 
     /// Is the backend up, by what was made of the checks?
     pub(super) fn is_up(&self, path: &str) -> bool {
         !self.down.contains(path)
     }
-}
-
-/// What is to be checked: every backend, whatever its state.
-fn targets(desired: &Desired, down: &BTreeSet<String>) -> Vec<Target> {
-    let target = |(pool, backend): (&config::Pool, &config::Backend)| {
-        let id = path(&pool.name, &backend.name);
-        let start = if down.contains(&id) { Health::Down } else { Health::Up };
-        Target { id, address: backend.socket(), settings: backend.health.clone(), start }
-    };
-    desired.backends().map(target).collect()
 }
 
 /// The keys whose change takes a restart, of those that differ.

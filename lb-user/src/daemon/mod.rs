@@ -14,6 +14,7 @@ mod live;
 mod run;
 mod setup;
 mod store;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -1,8 +1,13 @@
 //! Interfaces: attach by a pinned link, find again, detach.
 
-use std::{fmt, fs, io, path::Path};
+use std::{
+    fmt, fs, io,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
-use aya::programs::{ProgramError, XdpMode, links::FdLink};
+use aya::programs::{ProgramError, Xdp, XdpMode, links::FdLink};
 use nix::net::if_::if_nametoindex;
 
 use super::{
@@ -58,8 +63,12 @@ impl Datapath {
             }
             // The pin of an interface that is gone, or of another mode.
             fs::remove_file(&pin).doing("remove an old pin")?;
+            if let Some(on) = on.filter(|on| self.is_ours(on)) {
+                wait_for_release(index, &on)?;
+            }
         }
-        let link = self.link(interface, index, mode)?;
+        let program = object::program(&mut self.object, Code::siplb().program)?;
+        let link = link(program, interface, index, mode)?;
         link.pin(&pin).doing("pin a link")?;
         self.permit(index)?;
         Ok(Attached::Now)
@@ -70,24 +79,46 @@ impl Datapath {
         let pinned = aya::programs::ProgramInfo::from_pin(pins::program(&self.folder));
         pinned.is_ok_and(|pinned| pinned.id() == on.id)
     }
+}
 
-    fn link(&mut self, interface: &str, index: u32, mode: Mode) -> Result<FdLink, AttachError> {
-        let flags = match mode {
-            Mode::Native => XdpMode::Driver,
-            Mode::Generic => XdpMode::Skb,
-        };
-        let program = object::program(&mut self.object, Code::siplb().program)?;
-        let id = match program.attach_to_if_index(index, flags) {
-            Ok(id) => id,
-            Err(ProgramError::SyscallError(error)) => {
-                return Err(refusal(interface, index, mode, error.io_error));
-            }
-            Err(error) => return Err(DatapathError::new("attach the program", error).into()),
-        };
-        let link = program.take_link(id).doing("attach the program")?;
-        // The library falls back on an attachment by netlink, which ends with the daemon. Dropping it takes it off again.
-        FdLink::try_from(link).map_err(|_| AttachError::NoLink { interface: interface.into() })
+/// How long a link may outlive its pin.
+const RELEASE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Waits until an interface has let go of a program whose pinned link was just removed: the kernel takes a moment, and
+/// refuses another mode meanwhile. One that stays longer is held by somebody else, whom the refusal then names.
+pub(super) fn wait_for_release(index: u32, program: &Program) -> Result<(), DatapathError> {
+    let started = Instant::now();
+    while started.elapsed() < RELEASE_LIMIT {
+        let on = xdp_on(index).doing("ask which XDP program an interface carries")?;
+        if on.is_none_or(|on| on.id != program.id) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(2));
     }
+    Ok(())
+}
+
+/// Puts a loaded program on an interface, by a link that can be pinned.
+pub(super) fn link(
+    program: &mut Xdp,
+    interface: &str,
+    index: u32,
+    mode: Mode,
+) -> Result<FdLink, AttachError> {
+    let flags = match mode {
+        Mode::Native => XdpMode::Driver,
+        Mode::Generic => XdpMode::Skb,
+    };
+    let id = match program.attach_to_if_index(index, flags) {
+        Ok(id) => id,
+        Err(ProgramError::SyscallError(error)) => {
+            return Err(refusal(interface, index, mode, error.io_error));
+        }
+        Err(error) => return Err(DatapathError::new("attach the program", error).into()),
+    };
+    let link = program.take_link(id).doing("attach the program")?;
+    // The library falls back on an attachment by netlink, which ends with the process. Dropping it takes it off again.
+    FdLink::try_from(link).map_err(|_| AttachError::NoLink { interface: interface.into() })
 }
 
 /// The sentence for the kernel's refusal of a link.
@@ -99,7 +130,7 @@ fn refusal(interface: &str, index: u32, mode: Mode, source: io::Error) -> Attach
     }
     let mend = match mode {
         Mode::Native => {
-            "ask for xdp-mode = \"generic\", or see the driver's needs (MTU, queues, LRO and GRO_HW off)"
+            "ask for xdp-mode generic, or see the driver's needs (MTU, queues, LRO and GRO_HW off)"
         }
         Mode::Generic => "see the kernel's log",
     };

@@ -112,6 +112,23 @@ pub enum AttachError {
     Other(#[from] DatapathError),
 }
 
+/// What `siplb decap` was asked for could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum DecapError {
+    /// No such interface.
+    #[error("there is no interface {interface}: `ip link` lists those of this machine")]
+    NoInterface {
+        /// Its name.
+        interface: String,
+    },
+    /// The program could not be loaded.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It could not be attached, or anything else.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+}
+
 /// A call to the kernel failed that should not.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]

@@ -6,6 +6,7 @@
 
 mod attach;
 mod counters;
+pub mod decap;
 mod error;
 mod explain;
 mod grace;
@@ -24,7 +25,7 @@ mod xdp_on;
 
 pub use attach::{Attached, Mode, detach};
 pub use counters::Counters;
-pub use error::{AttachError, DatapathError, OpenError};
+pub use error::{AttachError, DatapathError, DecapError, OpenError};
 pub use explain::{Explained, Explainer};
 pub use image::Image;
 pub use object::{Code, Sizes};

@@ -41,6 +41,12 @@ impl Code<'static> {
             ScanLoop::BpfLoop => Self::BPF_LOOP,
         }
     }
+
+    /// The program of `siplb decap`.
+    pub(super) const DECAP: Code<'static> = Code {
+        object: aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/decap.bpf.o")),
+        program: "decap",
+    };
 }
 
 /// The maps that make up the state that packets read; they are pinned, and shared with instances for `explain`.
@@ -146,7 +152,7 @@ pub(super) fn program<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xd
 }
 
 /// The sentence for an error of loading.
-fn refusal(error: EbpfError) -> OpenError {
+pub(super) fn refusal(error: EbpfError) -> OpenError {
     let system = match &error {
         EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
             let log = verifier_log.to_string();

@@ -9,7 +9,7 @@ use aya::{
     Ebpf,
     maps::{Array, MapData},
     programs::{
-        ProgramInfo,
+        ProgramInfo, Xdp,
         links::{FdLink, PinnedLink},
         xdp::XdpLink,
     },
@@ -106,21 +106,9 @@ impl Datapath {
             Err(_) => Adopted::Fresh,
         };
         for file in read_dir(&pins::links(&self.folder))? {
-            let link = PinnedLink::from_pin(&file).doing("open a pinned link")?;
-            // A link whose interface went away can't be updated; `attach` makes it anew.
-            let link = XdpLink::try_from(FdLink::from(link)).doing("open a pinned link")?;
-            if let Ok(id) = program.attach_to_link(link) {
-                // The pin keeps the link; dropping the descriptor does not end it.
-                drop(program.take_link(id).doing("let go of a link")?);
-            }
+            replace_under(program, &file)?;
         }
-        // A pin can't be overwritten, so the new one moves over the old one.
-        let fresh = path.with_file_name("program-new");
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).doing("remove an old pin")?,
-            _ => program.pin(&fresh).doing("pin the program")?,
-        }
-        fs::rename(&fresh, &path).doing("pin the program")?;
+        pin_program(program, &path)?;
         Ok(adopted)
     }
 
@@ -165,6 +153,29 @@ impl Datapath {
     pub(super) fn permit(&mut self, index: u32) -> Result<(), DatapathError> {
         self.publisher.maps.interfaces.insert(index, index, None, 0).doing("permit an interface")
     }
+}
+
+/// Puts a loaded program in the place of the one that a pinned link holds.
+pub(super) fn replace_under(program: &mut Xdp, link: &Path) -> Result<(), DatapathError> {
+    let link = PinnedLink::from_pin(link).doing("open a pinned link")?;
+    // A link whose interface went away can't be updated; `attach` makes it anew.
+    let link = XdpLink::try_from(FdLink::from(link)).doing("open a pinned link")?;
+    if let Ok(id) = program.attach_to_link(link) {
+        // The pin keeps the link; dropping the descriptor does not end it.
+        drop(program.take_link(id).doing("let go of a link")?);
+    }
+    Ok(())
+}
+
+/// Pins a loaded program where another one may be pinned already.
+pub(super) fn pin_program(program: &mut Xdp, path: &Path) -> Result<(), DatapathError> {
+    // A pin can't be overwritten, so the new one moves over the old one.
+    let fresh = path.with_file_name("program-new");
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).doing("remove an old pin")?,
+        _ => program.pin(&fresh).doing("pin the program")?,
+    }
+    fs::rename(&fresh, path).doing("pin the program")
 }
 
 /// The pinned `META`, if there is one.

@@ -1,11 +1,12 @@
-//! Where things are pinned: `PIN-DIR/v<ABI>/{maps/NAME, program, links/INTERFACE}`.
+//! Where things are pinned: `PIN-DIR/v<ABI>/{maps/NAME, program, links/INTERFACE}`, and what `siplb decap` leaves:
+//! `PIN-DIR/decap-v<ABI>/INTERFACE/{NAME, program, link}`, with a number of its own.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use lb_common::layout::ABI;
+use lb_common::{decap, layout::ABI};
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::statfs::{BPF_FS_MAGIC, statfs},
@@ -33,9 +34,14 @@ pub(super) fn links(folder: &Path) -> PathBuf {
     folder.join("links")
 }
 
-/// The link of an interface. An interface name may hold dots (`eth0.100`), a name on bpffs may not.
+/// The link of an interface.
 pub(super) fn link(folder: &Path, interface: &str) -> PathBuf {
-    links(folder).join(interface.replace('%', "%25").replace('.', "%2e"))
+    links(folder).join(file(interface))
+}
+
+/// An interface as a file name: it may hold dots (`eth0.100`), a name on bpffs may not.
+fn file(interface: &str) -> String {
+    interface.replace('%', "%25").replace('.', "%2e")
 }
 
 /// The interface of a link's file name.
@@ -43,19 +49,55 @@ pub(super) fn interface(file: &str) -> String {
     file.replace("%2e", ".").replace("%25", "%")
 }
 
-/// Makes the folders, on a BPF file system only: elsewhere a pin would fail with an error that explains nothing.
+/// The folder of what `siplb decap` attached to an interface.
+pub(super) fn decap(pin_dir: &Path, interface: &str) -> PathBuf {
+    pin_dir.join(format!("decap-v{}", decap::ABI)).join(file(interface))
+}
+
+/// A map in that folder.
+pub(super) fn decap_map(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name.to_lowercase())
+}
+
+/// The program in that folder.
+pub(super) fn decap_program(folder: &Path) -> PathBuf {
+    folder.join("program")
+}
+
+/// The link in that folder.
+pub(super) fn decap_link(folder: &Path) -> PathBuf {
+    folder.join("link")
+}
+
+/// Makes that folder, as [`prepare`] does.
+pub(super) fn prepare_decap(pin_dir: &Path, interface: &str) -> Result<PathBuf, OpenError> {
+    require_bpffs(pin_dir)?;
+    let path = decap(pin_dir, interface);
+    match fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(OpenError::Unwritable { path, source }),
+    }
+}
+
+/// Makes the folders, on a BPF file system only.
 pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, OpenError> {
+    require_bpffs(pin_dir)?;
+    let folder = folder(pin_dir);
+    for path in [folder.join("maps"), links(&folder)] {
+        fs::create_dir_all(&path).map_err(|source| OpenError::Unwritable { path, source })?;
+    }
+    Ok(folder)
+}
+
+/// Elsewhere a pin would fail with an error that explains nothing.
+fn require_bpffs(pin_dir: &Path) -> Result<(), OpenError> {
     let existing = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let kind = statfs(existing)
         .map_err(|errno| OpenError::Unwritable { path: existing.into(), source: io::Error::from(errno) })?;
     if kind.filesystem_type() != BPF_FS_MAGIC {
         return Err(OpenError::NotBpffs { path: pin_dir.into() });
     }
-    let folder = folder(pin_dir);
-    for path in [folder.join("maps"), links(&folder)] {
-        fs::create_dir_all(&path).map_err(|source| OpenError::Unwritable { path, source })?;
-    }
-    Ok(folder)
+    Ok(())
 }
 
 /// Keeps the folder for one daemon, until what is returned is dropped or the process ends: two would write each other's

@@ -3,7 +3,11 @@
 //! A check is one SIP OPTIONS over UDP. [`options`] writes it and reads what comes back, [`schedule`] says when to
 //! send, [`state`] turns outcomes into health; these three are pure. [`prober`] drives them with sockets and time and
 //! tells the daemon what changed. The daemon calls [`Prober::spawn`], [`Prober::update`] on every change of
-//! configuration and [`Prober::snapshot`] for `siplb status`.
+//! configuration and network, and [`Prober::snapshot`] for `siplb status`.
+//!
+//! A check takes the way of the traffic ([`path`]): to the backend's own address where the pool's `forward` is `nat`, to
+//! the VIP by the backend's MAC address in `dsr`, to the VIP in a packet to the backend in `ipip`. The VIP is an address
+//! of the node too, which is why the latter two build frames (`packet`) and go by packet sockets (`wire`).
 //!
 //! Invariant: health follows from the outcomes of checks alone. What the operator wants of a backend (its state) and
 //! what is in the lookup table are decided elsewhere and never feed back into it.
@@ -13,14 +17,22 @@
 //! `fall x 1.1 x interval + timeout`, 3.8 s with the defaults. A host that refuses the port (its process died) fails
 //! a check at once, which spares the `timeout`.
 mod check;
+mod filter;
 pub mod options;
+mod packet;
+#[cfg(test)]
+mod packet_tests;
+pub mod path;
 pub mod prober;
 pub mod schedule;
 pub mod settings;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod transport;
+mod wire;
 
+pub use path::{Path, Way};
 pub use prober::{Counts, Event, Prober, Status, Target};
 pub use settings::{CodePattern, Settings};
 pub use state::{Change, Health, Outcome};

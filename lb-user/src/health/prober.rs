@@ -6,16 +6,17 @@
 //!
 //! Invariant: an event belongs to one incarnation of a target. A target that goes away or changes its address ends its
 //! incarnation, and its socket with it; an answer that comes later reaches nobody, and an event that was already under
-//! way is known by [`Prober::is_current`]. New settings alone end nothing: what is known of the backend stays.
+//! way is known by [`Prober::is_current`]. New settings and a new path alone end nothing: what is known of the backend
+//! stays.
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
+    sync::{Notify, mpsc::UnboundedSender, watch},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
@@ -23,8 +24,10 @@ use tokio::{
 use super::{
     Change, Health, Outcome, Settings,
     check::{self, Report},
-    schedule,
+    path::Path,
+    schedule::{self, Extra},
     state::{Machine, Sign},
+    wire::Wire,
 };
 
 /// A backend to check.
@@ -34,6 +37,8 @@ pub struct Target {
     pub id: String,
     /// Where it takes SIP.
     pub address: SocketAddr,
+    /// Which way checks take to it.
+    pub path: Path,
     /// How to check it.
     pub settings: Settings,
     /// What it is until checks say otherwise. Read when the target is new; a daemon that adopts a running datapath
@@ -97,6 +102,8 @@ pub struct Status {
 pub struct Prober {
     events: UnboundedSender<Event>,
     backends: BTreeMap<String, Backend>,
+    /// What checks that don't go by ordinary sockets share.
+    wire: Arc<Wire>,
     /// The number of the last incarnation.
     incarnations: u64,
 }
@@ -105,8 +112,24 @@ pub struct Prober {
 #[derive(Debug)]
 struct Backend {
     record: Arc<Record>,
-    settings: watch::Sender<Settings>,
+    how: watch::Sender<How>,
+    urge: Arc<Notify>,
     task: JoinHandle<()>,
+}
+
+/// How the backend is checked now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct How {
+    path: Path,
+    settings: Settings,
+}
+
+/// What reaches the task of one incarnation from outside.
+struct Inputs {
+    how: watch::Receiver<How>,
+    urge: Arc<Notify>,
+    wire: Arc<Wire>,
+    events: UnboundedSender<Event>,
 }
 
 /// What the task of one incarnation and the prober share.
@@ -132,35 +155,49 @@ impl Prober {
     /// The channel is unbounded because checks must not wait for whoever reads it; it can't grow faster than
     /// backends change, at most once in `min(fall, rise)` intervals each.
     pub fn spawn(targets: Vec<Target>, events: UnboundedSender<Event>) -> Self {
-        let mut prober = Self { events, backends: BTreeMap::new(), incarnations: 0 };
+        let (backends, wire) = (BTreeMap::new(), Arc::default());
+        let mut prober = Self { events, backends, wire, incarnations: 0 };
         prober.update(targets);
         prober
     }
 
     /// Checks `targets` from now on and nothing else. A target whose address is unchanged keeps its health, its counts
-    /// and, if its settings are unchanged too, the very check that is under way.
+    /// and the very check that is under way; new settings and a new path hold from the next one on.
     pub fn update(&mut self, targets: Vec<Target>) {
         let targets: BTreeMap<String, Target> =
             targets.into_iter().map(|target| (target.id.clone(), target)).collect();
         self.backends.retain(|id, backend| {
             targets.get(id).is_some_and(|target| target.address == backend.record.address)
         });
+        let vips: BTreeSet<SocketAddr> = targets.values().filter_map(|target| target.path.vip()).collect();
         let (known, new): (Vec<Target>, Vec<Target>) =
             targets.into_values().partition(|target| self.backends.contains_key(&target.id));
-        for target in known {
-            let settings = &self.backends[&target.id].settings;
-            settings.send_if_modified(|present| {
-                let is_new = *present != target.settings;
-                *present = target.settings;
-                is_new
+        for Target { id, path, settings, .. } in known {
+            let how = How { path, settings };
+            self.backends[&id].how.send_if_modified(|present| {
+                let is_urgent = present.settings != how.settings;
+                *present = how;
+                is_urgent
             });
         }
+        self.wire.keep(&vips);
         let count = new.len();
         for (index, target) in new.into_iter().enumerate() {
             let wait = schedule::first_check(index, count, target.settings.interval, &mut rand::rng());
             self.incarnations += 1;
             let id = target.id.clone();
-            self.backends.insert(id, Backend::spawn(target, self.incarnations, wait, self.events.clone()));
+            let backend =
+                Backend::spawn(target, self.incarnations, wait, Arc::clone(&self.wire), self.events.clone());
+            self.backends.insert(id, backend);
+        }
+    }
+
+    /// Has the backend of this name checked at once, or as soon as the check under way is over: something else says that it
+    /// may be gone. Does nothing for a name that is no target, and when an extra check of it was made less than a quarter of
+    /// its interval ago, so that whoever can provoke such signs can't provoke a flood of checks.
+    pub fn check_now(&self, id: &str) {
+        if let Some(backend) = self.backends.get(id) {
+            backend.urge.notify_one();
         }
     }
 
@@ -178,7 +215,13 @@ impl Prober {
 }
 
 impl Backend {
-    fn spawn(target: Target, incarnation: u64, wait: Duration, events: UnboundedSender<Event>) -> Self {
+    fn spawn(
+        target: Target,
+        incarnation: u64,
+        wait: Duration,
+        wire: Arc<Wire>,
+        events: UnboundedSender<Event>,
+    ) -> Self {
         let now = Instant::now();
         let knowledge = Knowledge {
             machine: Machine::new(target.start, now.into_std()),
@@ -192,9 +235,11 @@ impl Backend {
             incarnation,
             knowledge: Mutex::new(knowledge),
         });
-        let (settings, changes) = watch::channel(target.settings);
-        let task = tokio::spawn(check_for_ever(Arc::clone(&record), changes, now + wait, events));
-        Self { record, settings, task }
+        let (how, changes) = watch::channel(How { path: target.path, settings: target.settings });
+        let urge = Arc::new(Notify::new());
+        let inputs = Inputs { how: changes, urge: Arc::clone(&urge), wire, events };
+        let task = tokio::spawn(check_for_ever(Arc::clone(&record), inputs, now + wait));
+        Self { record, how, urge, task }
     }
 
     fn status(&self) -> Status {
@@ -222,30 +267,32 @@ impl Drop for Backend {
 }
 
 /// The life of one backend's task: wait, check, learn, until it is aborted.
-async fn check_for_ever(
-    record: Arc<Record>,
-    mut changes: watch::Receiver<Settings>,
-    mut due: Instant,
-    events: UnboundedSender<Event>,
-) {
+async fn check_for_ever(record: Arc<Record>, mut inputs: Inputs, mut due: Instant) {
+    let mut extra = Extra::default();
     loop {
         tokio::select! {
             () = sleep_until(due) => {}
-            changed = changes.changed() => {
+            () = inputs.urge.notified() => {
+                let interval = inputs.how.borrow().settings.interval;
+                if !extra.is_allowed(interval, Instant::now().into_std()) {
+                    continue;
+                }
+            }
+            changed = inputs.how.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 // A shorter interval must not wait for the end of a longer one; a random place in it keeps a reload
                 // of all backends from checking them all at once.
-                let interval = changes.borrow().interval;
+                let interval = inputs.how.borrow().settings.interval;
                 due = due.min(Instant::now() + schedule::first_check(0, 1, interval, &mut rand::rng()));
                 continue;
             }
         }
-        let settings = changes.borrow().clone();
+        let How { path, settings } = inputs.how.borrow().clone();
         let started = Instant::now();
-        let report = check::run(record.address, settings.timeout).await;
-        record.learn(report, &settings, &events);
+        let report = check::run(record.address, &path, settings.timeout, &inputs.wire).await;
+        record.learn(report, &settings, &inputs.events);
         due = started + schedule::next_check(settings.interval, &mut rand::rng());
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Invariant: checks don't come in bursts. First checks are dealt out evenly over the interval, and jitter keeps many
 //! nodes that were started by one hand from marching in step.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 
@@ -16,6 +16,8 @@ const T2: Duration = Duration::from_secs(4);
 /// A check retransmits first after this part of its timeout: a fifth leaves room for two retransmissions, 1 + 2 fifths,
 /// and as long again for the answer to the last one.
 const FIRST_RETRANSMISSION: u32 = 5;
+/// Extra checks in an interval at most.
+const EXTRA_CHECKS: u32 = 4;
 /// Jitter, as a part of the interval, either way.
 const JITTER: f64 = 0.1;
 
@@ -43,6 +45,24 @@ pub fn sendings(timeout: Duration) -> impl Iterator<Item = Duration> {
     std::iter::once(Duration::ZERO).chain(later.map(|(at, _)| at).take_while(move |at| *at < timeout))
 }
 
+/// The extra checks of one backend, which somebody asked for: one in a quarter of the interval at most.
+#[derive(Debug, Default)]
+pub struct Extra {
+    last: Option<Instant>,
+}
+
+impl Extra {
+    /// Whether an extra check may start now; if so, it counts as started.
+    pub fn is_allowed(&mut self, interval: Duration, now: Instant) -> bool {
+        let pause = interval.max(SHORTEST_INTERVAL) / EXTRA_CHECKS;
+        let is_allowed = self.last.is_none_or(|last| now.saturating_duration_since(last) >= pause);
+        if is_allowed {
+            self.last = Some(now);
+        }
+        is_allowed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -60,6 +80,18 @@ mod tests {
         assert_eq!(milliseconds(2_500), [0, 500, 1_500]);
         assert_eq!(milliseconds(20_000), [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500]);
         assert_eq!(milliseconds(0), [0]);
+    }
+
+    #[test]
+    fn extra_checks_are_a_quarter_of_an_interval_apart() {
+        let (start, interval) = (Instant::now(), Duration::from_secs(1));
+        let mut extra = Extra::default();
+        let allowed: Vec<u64> =
+            (0..1_000).filter(|at| extra.is_allowed(interval, start + Duration::from_millis(*at))).collect();
+        assert_eq!(allowed, [0, 250, 500, 750]);
+        // A shorter interval holds at once.
+        assert!(!extra.is_allowed(interval, start + Duration::from_millis(800)));
+        assert!(extra.is_allowed(interval / 5, start + Duration::from_millis(800)));
     }
 
     /// The fullest of all windows that start with a check.

@@ -91,7 +91,7 @@ fn target(id: &str, address: SocketAddr) -> Target {
         rise: 2,
         ..Settings::default()
     };
-    Target { id: id.to_owned(), address, settings, start: Health::Up }
+    Target { id: id.to_owned(), address, path: Path::Direct, settings, start: Health::Up }
 }
 
 /// A target for tests that wait for a check to time out.
@@ -310,4 +310,28 @@ async fn a_dropped_prober_sends_nothing_more() {
     let requests = server.requests.load(Ordering::Relaxed);
     sleep(Duration::from_millis(100)).await;
     assert_eq!(server.requests.load(Ordering::Relaxed), requests);
+}
+
+#[tokio::test]
+async fn an_extra_check_is_made_at_once_and_not_twice() {
+    let server = Server::answering(200).await;
+    let mut target = target("p/a", server.address);
+    let (mut prober, _events) = spawn(vec![target.clone()]);
+    until(&prober, |status| status.counts.passed > 0).await;
+    target.settings.interval = Duration::from_secs(3_600);
+    prober.update(vec![target]);
+    // The check that was due before the long interval came.
+    sleep(Duration::from_millis(100)).await;
+    let before = prober.snapshot()[0].counts.passed;
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(prober.snapshot()[0].counts.passed, before, "the next check is an hour away");
+
+    prober.check_now("p/a");
+    until(&prober, |status| status.counts.passed == before + 1).await;
+    for _ in 0..10 {
+        prober.check_now("p/a");
+        sleep(Duration::from_millis(5)).await;
+    }
+    prober.check_now("p/nobody");
+    assert_eq!(prober.snapshot()[0].counts.passed, before + 1, "one in a quarter of the interval");
 }

@@ -95,6 +95,9 @@ impl Desired {
         if self.config.peers != before.config.peers {
             sentences.push("the peers are changed".to_owned());
         }
+        if self.config.node.tunnel_source != before.config.node.tunnel_source {
+            sentences.push("the tunnel source is changed".to_owned());
+        }
         sentences
     }
 }
@@ -113,6 +116,7 @@ pub(super) fn backend(pool: &Pool, name: &str, added: &Added) -> Backend {
             .find(|member| member.group == added.group)
             .map_or(added.weight, |member| member.weight),
         aliases: added.aliases.clone(),
+        own_port: None,
         health: pool.health.clone(),
     }
 }

@@ -7,6 +7,7 @@
 
 mod backends;
 mod calls;
+mod decap;
 mod drain;
 mod explain;
 mod foreign;

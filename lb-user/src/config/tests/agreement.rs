@@ -119,11 +119,7 @@ fn a_vip_and_its_backends_are_of_one_family() {
     );
     let six =
         Lines::default().text().replace("192.0.2.10", "2001:db8::10").replace("10.0.0.11", "2001:db8::11");
-    assert_eq!(
-        parse(&six, "siplb.toml").unwrap().warnings.to_string(),
-        "siplb.toml:8: vip.address: IPv6 is not balanced yet: what comes for this VIP is dropped and counted; \
-         use an IPv4 VIP until it is"
-    );
+    assert_eq!(parse(&six, "siplb.toml").unwrap().warnings, Problems::new("siplb.toml", Vec::new()));
 }
 
 #[test]

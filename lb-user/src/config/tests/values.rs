@@ -38,7 +38,7 @@ fn keys_that_nobody_knows() {
             ("prot = 5060", "10: vip.prot: unknown key; did you mean port?"),
             (
                 "colour = \"blue\"",
-                "10: vip.colour: unknown key; known here: address, port, transport, pool, domains, names",
+                "10: vip.colour: unknown key; known here: address, port, transport, pool, domains, names, keep-alives",
             ),
         ],
     );
@@ -129,6 +129,109 @@ fn the_node() {
     assert_eq!(config.node.xdp_mode, XdpMode::Generic);
     assert_eq!(config.peers, ["10.0.0.2".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(config.node.socket, Path::new("/tmp/s"));
+}
+
+#[test]
+fn the_tunnel_source() {
+    let source = |line| node(line).config().node.tunnel_source;
+    let default = TunnelSource { v4: "172.16.0.0".parse().unwrap(), v6: "100::".parse().unwrap() };
+    assert_eq!(source(""), default);
+    assert_eq!(
+        source("tunnel-source = [\"10.128.0.0/9\"]"),
+        TunnelSource { v4: "10.128.0.0".parse().unwrap(), ..default }
+    );
+    assert_eq!(
+        source("tunnel-source = [\"2001:db8:1::/96\", \"10.1.0.0/16\"]"),
+        TunnelSource { v4: "10.1.0.0".parse().unwrap(), v6: "2001:db8:1::".parse().unwrap() }
+    );
+    refuses(
+        node,
+        [
+            (
+                "tunnel-source = [\"172.16.0.1/16\"]",
+                "4: node.tunnel-source: \"172.16.0.1/16\" has bits behind its length; write \"172.16.0.0/16\"",
+            ),
+            (
+                "tunnel-source = [\"172.16.0.0/24\"]",
+                "4: node.tunnel-source: \"172.16.0.0/24\" has 24 bits; give 8 to 16: the low 16 bits are filled for each flow",
+            ),
+            (
+                "tunnel-source = [\"172.16.0.0/16\", \"10.0.0.0/8\"]",
+                "4: node.tunnel-source: names 2 IPv4 networks; keep one of IPv4",
+            ),
+            (
+                "tunnel-source = \"172.16.0.0/16\"",
+                "4: node.tunnel-source: is a string, not a list; put it in brackets: tunnel-source = [...]",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn keep_alives() {
+    use KeepAlive::{Drop, Forward};
+    let default = KeepAlives { crlf: Drop, double_crlf: Forward, nul: Drop, stun: Forward, junk: Drop };
+    assert_eq!(vip("").config().vips[0].keep_alives, default);
+    assert_eq!(
+        vip("keep-alives = { crlf = \"forward\", stun = \"drop\" }").config().vips[0].keep_alives,
+        KeepAlives { crlf: Forward, stun: Drop, ..default }
+    );
+    let section = "[vip.keep-alives]\ndouble-crlf = \"drop\"\nnul = \"forward\"\njunk = \"forward\"";
+    assert_eq!(
+        vip(section).config().vips[0].keep_alives,
+        KeepAlives { double_crlf: Drop, nul: Forward, junk: Forward, ..default }
+    );
+    refuses(
+        vip,
+        [
+            (
+                "keep-alives = { crfl = \"drop\" }",
+                "10: vip.keep-alives.crfl: unknown key; did you mean crlf?",
+            ),
+            (
+                "keep-alives = { sctp = \"drop\" }",
+                "10: vip.keep-alives.sctp: unknown key; known here: crlf, double-crlf, nul, stun, junk",
+            ),
+            (
+                "keep-alives = { stun = \"answer\" }",
+                "10: vip.keep-alives.stun: \"answer\" is not known here; give \"drop\" or \"forward\"",
+            ),
+            (
+                "keep-alives = \"drop\"",
+                "10: vip.keep-alives: is a string, not a table; write it once, under a header of its own: [vip.keep-alives]",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_port_of_the_vip_needs_a_socket_of_its_own() {
+    let made = backend("vip-port = 15061\nvip-port-to = 5061").config();
+    let made = &made.pools[0].backends[0];
+    assert_eq!(made.own_port, Some(OwnPort { vip_port: 15_061, port: 5061 }));
+    assert_eq!(made.own_socket(), Some("10.0.0.11:5061".parse().unwrap()));
+    assert_eq!(backend("").config().pools[0].backends[0].own_port, None);
+    refuses(
+        backend,
+        [
+            (
+                "vip-port = 15061",
+                "17: pool.backend.vip-port: is without vip-port-to; add vip-port-to = 5061, say: a port on which the server listens for this alone, other than its port, by which its replies are known",
+            ),
+            (
+                "vip-port-to = 5061",
+                "17: pool.backend.vip-port-to: is without vip-port; add vip-port = 15061, say: the port of the VIP that leads there; or leave the line out",
+            ),
+            (
+                "vip-port = 15061\nvip-port-to = 0",
+                "18: pool.backend.vip-port-to: 0 is not a port; give a number from 1 to 65535",
+            ),
+            (
+                "vip-port = 70000\nvip-port-to = 5060",
+                "17: pool.backend.vip-port: 70000 is not a port; give a number from 1 to 65535",
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -313,11 +416,20 @@ fn limits() {
                 "[limits]\ngroups = 65536",
                 "19: limits.groups: 65536 is not a number of map entries; give a number from 1 to 65535",
             ),
+            (
+                "[limits]\nfragments = 255",
+                "19: limits.fragments: 255 is not a number of fragments; give a number from 256 to 1048576",
+            ),
+            (
+                "[limits]\nnames = 63",
+                "19: limits.names: 63 is not a number of names; give a number from 64 to 1048576",
+            ),
+            ("[limits]\nname = 64", "19: limits.name: unknown key; did you mean names?"),
         ],
     );
     assert_eq!(
         limits("[limits]\nvips = 1").config().limits,
-        Limits { pools: 16, backends: 4096, groups: 4096, vips: 1 }
+        Limits { pools: 16, backends: 4096, groups: 4096, vips: 1, fragments: 16_384, names: 32_768 }
     );
 }
 
@@ -333,44 +445,26 @@ fn what_is_not_done_yet_is_refused_and_not_ignored() {
             ("transport = \"sctp\"", "10: vip.transport: \"sctp\" is not known here; give \"udp\""),
         ],
     );
-    refuses(
-        pool,
-        [
-            (
-                "forward = \"dsr\"",
-                "13: pool.forward: \"dsr\" comes in a later release; use \"nat\", or leave the line out",
-            ),
-            (
-                "forward = \"ipip\"",
-                "13: pool.forward: \"ipip\" comes in a later release; use \"nat\", or leave the line out",
-            ),
-        ],
-    );
-    refuses(
-        backend,
-        [
-            (
-                "vip-port = 15061",
-                "17: pool.backend.vip-port: ports of the VIP for one backend come in a later release; leave the line out",
-            ),
-            (
-                "vip-port-to = 0",
-                "17: pool.backend.vip-port-to: 0 is not a port; give a number from 1 to 65535",
-            ),
-        ],
-    );
 }
 
 #[test]
 fn what_has_no_effect_yet_is_kept_with_a_warning() {
-    let lines = backend("aliases = [\"B1.sip.example.com\", \"b1:5061\"]");
-    assert_eq!(lines.config().pools[0].backends[0].aliases, ["b1.sip.example.com", "b1:5061"]);
     assert_eq!(
-        lines.warnings(),
-        "siplb.toml:17: pool.backend.aliases: messages aren't sent to the backend that they name yet; keep it for later, or leave it out"
+        pool("failback = \"manual\"").warnings(),
+        "siplb.toml:13: pool.failback: users go home as soon as their group is up again; keep it for later, or leave it out"
     );
-    assert_eq!(
-        vip("names = [\"sip.example.com\"]").warnings(),
-        "siplb.toml:10: vip.names: no Route is read yet; keep it for later, or leave it out"
-    );
+}
+
+#[test]
+fn what_has_an_effect_gives_no_warning() {
+    let lines = Lines {
+        vip: "names = [\"sip.example.com\"]",
+        pool: "forward = \"dsr\"",
+        backend: "aliases = [\"B1.sip.example.com\", \"b1:5061\"]",
+        ..Lines::default()
+    };
+    assert_eq!(lines.warnings(), "");
+    let config = lines.config();
+    assert_eq!(config.pools[0].forward, Forward::Dsr);
+    assert_eq!(config.pools[0].backends[0].aliases, ["b1.sip.example.com", "b1:5061"]);
 }
