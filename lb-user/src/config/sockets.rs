@@ -17,9 +17,7 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
         let vip = config.vip_of(pool).filter(|vip| is_legible(vip.socket()));
         reachable(config, pool, index, found);
         families(vip, pool, index, found);
-        if let Some(vip) = vip
-            && pool.forward != Forward::Nat
-        {
+        if pool.forward != Forward::Nat {
             same_ports(vip, pool, index, found);
         }
     }
@@ -84,11 +82,14 @@ fn families(vip: Option<&Vip>, pool: &Pool, index: usize, found: &mut Findings) 
 }
 
 /// A pool whose way of forwarding leaves packets as they are has the ports of its VIP.
-fn same_ports(vip: &Vip, pool: &Pool, index: usize, found: &mut Findings) {
+fn same_ports(vip: Option<&Vip>, pool: &Pool, index: usize, found: &mut Findings) {
     let forward = pool.forward;
     for (nth, backend) in pool.backends.iter().enumerate() {
         let path = format!("pool[{index}].backend[{nth}]");
-        if is_legible(backend.socket()) && backend.port != vip.port {
+        if let Some(vip) = vip
+            && is_legible(backend.socket())
+            && backend.port != vip.port
+        {
             let what = format!(
                 "{} is not its VIP's port {}, and \"{forward}\" can't change it",
                 backend.port, vip.port

@@ -210,6 +210,42 @@ fn a_change_that_contradicts_what_is_there_is_refused() {
 }
 
 #[test]
+fn an_added_backend_is_held_to_names_and_ways_of_forwarding() {
+    let add_with = |port, alias: &str| {
+        let Change::Add { pool, backend } = add("d1", "10.0.0.99", "d", None) else { panic!("an addition") };
+        Change::Add { pool, backend: NewBackend { port, aliases: vec![alias.to_owned()], ..backend } }
+    };
+    let told = |file: &Config, change| match Changes::default().with(file, &change) {
+        Ok((_, done)) => done,
+        Err(refusal) => format!("{refusal}; {}", refusal.mend()),
+    };
+    let file = three_groups();
+    assert_eq!(
+        told(&file, add_with(5060, "d1.example.com")),
+        "d1 of p is added: 10.0.0.99:5060, group d, priority 2"
+    );
+    assert_eq!(
+        told(&file, add_with(5060, "10.0.0.1")),
+        "\"10.0.0.1\" is for any port, but \"10.0.0.1:5060\" already names backend \"a1\"; \
+         write the port that is meant, or let the host name one of the two"
+    );
+    let dsr = super::tests::file(&[("a1", "a", 0)], "forward = \"dsr\"");
+    assert_eq!(
+        told(&dsr, add_with(5070, "d1.example.com")),
+        "5070 is not its VIP's port 5060, and \"dsr\" can't change it; write port = 5060, or forward by \"nat\""
+    );
+    let mut changes = with(&file, &[add_with(5060, "d1.example.com")]);
+    let mut taken = file;
+    taken.vips[0].domains = vec!["d1.example.com".to_owned()];
+    let (desired, notes) = Desired::new(&taken, &mut changes);
+    assert!(desired.backend("p", "d1").is_none());
+    assert_eq!(
+        notes,
+        ["d1, added to p, is dropped: \"d1.example.com\" already names the VIP 192.0.2.10:5060"]
+    );
+}
+
+#[test]
 fn changes_add_up_and_undo_each_other() {
     let file = three_groups();
     let changes = with(

@@ -1,6 +1,8 @@
 //! Reading whole files: what a good one makes, and what a bad one is told.
 
 mod agreement;
+mod names;
+mod sockets;
 mod values;
 
 use std::path::Path;
