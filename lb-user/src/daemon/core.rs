@@ -136,6 +136,17 @@ impl<D: Live> Core<D> {
         }
     }
 
+    /// Takes word from the datapath that nobody listens on the SIP ports of these backends: checks have to tell.
+    pub(super) fn unreachable(&mut self, ids: &[u32]) {
+        let paths = self.desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
+        for path in paths {
+            if self.planner.ids().backends.get(&path).is_some_and(|id| ids.contains(&id)) {
+                log::info!("{path}: nobody listens on its port, says its host; checking");
+                self.prober.check_now(&path);
+            }
+        }
+    }
+
     /// Takes what is known of the network now.
     pub(super) fn network(&mut self, network: Network) {
         self.network = network;

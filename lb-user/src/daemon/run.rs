@@ -15,7 +15,7 @@ use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::Interface;
 use crate::control::server::{self, Job};
-use crate::datapath::{self, Adopted, Attached, Datapath, Mode};
+use crate::datapath::{self, Events, Adopted, Attached, Datapath, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
 
@@ -70,7 +70,8 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     let server = tokio::spawn(server::serve(listener, jobs, explain));
     log::info!("siplb {} serves on {}", env!("CARGO_PKG_VERSION"), node.socket.display());
 
-    let ended = serve(core, Inputs { health, network, requests }).await;
+    let events = core.datapath.events()?;
+    let ended = serve(core, Inputs { health, network, requests, events }).await;
     server.abort();
     ended
 }
@@ -96,6 +97,7 @@ struct Inputs {
     health: UnboundedReceiver<Event>,
     network: UnboundedReceiver<Network>,
     requests: UnboundedReceiver<Job<Datapath>>,
+    events: Events,
 }
 
 /// One event at a time, until a signal says to end.
@@ -116,6 +118,7 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
                 // Only the last one is true still.
                 core.network(with_waiting(first, &mut inputs.network).pop().expect("it has the first"));
             }
+            unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
                 if let Err(error) = core.reload() {

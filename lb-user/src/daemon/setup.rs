@@ -73,8 +73,8 @@ pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
         pools: limits.pools,
         groups: limits.groups,
         backends: limits.backends,
-        names: 32_768,
-        fragments: 16_384,
+        names: limits.names,
+        fragments: limits.fragments,
         fingerprint,
     }
 }

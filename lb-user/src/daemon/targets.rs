@@ -22,15 +22,15 @@ pub(super) fn targets(desired: &Desired, down: &BTreeSet<String>, network: &Netw
 /// The way that the pool's traffic takes to a backend. A pool behind no VIP has none yet.
 fn way(desired: &Desired, pool: &config::Pool, backend: &config::Backend, network: &Network) -> Path {
     let Some(vip) = desired.config.vip_of(pool) else { return Path::Direct };
-    let way = Way {
+    let way = |next_hop| Way {
         vip: SocketAddr::new(vip.address, vip.port),
-        next_hop: network.next_hops.get(&backend.address).copied(),
+        next_hop,
         source: own_address(desired, network, vip.address),
     };
     match pool.forward {
         Forward::Nat => Path::Direct,
-        Forward::Dsr => Path::Dsr(way),
-        Forward::Ipip => Path::Ipip(way),
+        Forward::Dsr => Path::Dsr(way(network.neighbour(backend.address))),
+        Forward::Ipip => Path::Ipip(way(network.next_hop(backend.address))),
     }
 }
 
@@ -73,6 +73,7 @@ mod tests {
         let network = Network {
             local: ["127.0.0.1", "169.254.1.1", "192.0.2.10", "192.0.2.77", "::1"].map(ip).into(),
             next_hops: [(ip("10.0.0.2"), hop)].into(),
+            ..Network::default()
         };
         (Desired::of_file(config), network)
     }

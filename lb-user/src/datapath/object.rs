@@ -97,7 +97,8 @@ impl Sizes {
         [
             // A backend may have a port of its VIP for its own.
             ("VIPS", 2 * (self.vips + self.backends)),
-            ("NAMES", 2 * self.names),
+            // In each half, a name for any port has an entry for none as well.
+            ("NAMES", 4 * self.names),
             ("FRAGMENTS", self.fragments),
             ("TABLES", 2 * Self::entries(self.pools)),
             ("GROUPS", 2 * Self::entries(self.groups)),

@@ -18,7 +18,7 @@ use lb_common::layout::{ABI, Meta};
 use nix::fcntl::Flock;
 
 use super::{
-    Counters, Image, Sizes,
+    Counters, Events, Image, Sizes,
     counters::CounterMaps,
     error::{DatapathError, Doing, OpenError},
     maps::{As, StateMaps},
@@ -147,6 +147,14 @@ impl Datapath {
     /// When the map can't be written.
     pub fn reset_vip(&mut self, number: u32) -> Result<(), DatapathError> {
         self.counters.reset_vip(number)
+    }
+
+    /// What the program tells at once. There is one, for whoever asks first; must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When it was taken already, or the kernel does not let us wait for it.
+    pub fn events(&mut self) -> Result<Events, DatapathError> {
+        Events::take(&mut self.object)
     }
 
     /// Lets packets be redirected to an interface.

@@ -35,7 +35,7 @@ fn hop(tags: &[(u16, u16)]) -> NextHop {
     for (place, (protocol, id)) in tags.iter().enumerate() {
         (vlans.protocols[place], vlans.tags[place]) = (protocol.to_be(), id.to_be());
     }
-    NextHop { interface: 3, destination: [2, 0, 0, 0, 0, 2], source: [2, 0, 0, 0, 0, 1], vlans }
+    NextHop { interface: 3, destination: [2, 0, 0, 0, 0, 2], source: [2, 0, 0, 0, 0, 1], vlans, mtu: 1_500 }
 }
 
 /// The ones' complement sum of 16-bit words (RFC 1071).

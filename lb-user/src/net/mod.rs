@@ -38,3 +38,16 @@ pub struct Network {
     /// Backends that are behind a router: their next hop is not themselves.
     pub routed: BTreeSet<IpAddr>,
 }
+
+impl Network {
+    /// The way to a backend, if it has one.
+    pub fn next_hop(&self, backend: IpAddr) -> Option<NextHop> {
+        self.next_hops.get(&backend).copied()
+    }
+
+    /// The same for packets that are not addressed to it: a router on the way would send them elsewhere, so that there is
+    /// a way only to a backend that is a neighbour.
+    pub fn neighbour(&self, backend: IpAddr) -> Option<NextHop> {
+        self.next_hop(backend).filter(|_| !self.routed.contains(&backend))
+    }
+}

@@ -1,16 +1,17 @@
 //! Makes plans. Holds what is worth keeping between them: the ids, and the dealt tables, which take milliseconds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use lb_common::decide::{domain_hash, first_domain};
-use lb_common::layout::{Host, KeyKind, Rules};
+use lb_common::layout::{Host, KeepAlives, KeyKind, Mode, Rules};
 use lb_common::limits::DOMAINS_LIMIT;
 
 use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
 use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, State, path};
-use crate::config::{self, Config, KeyRule, Pool, Vip};
-use crate::datapath::image::{Backend, Image, Standing, Vip as VipEntry};
+use crate::config::{self, Config, Forward, KeyRule, Pool, Vip};
+use crate::datapath::image::{Backend, Image, Name, NamePort, Named, OwnPort, Standing, Vip as VipEntry};
 use crate::net::Network;
 
 /// Makes a plan of what is wanted and what is up.
@@ -59,21 +60,32 @@ impl Planner {
             }
             plan.pools.push(pool_plan);
         }
-        for vip in &config.vips {
+        let mut names = self.names(config);
+        for (index, vip) in config.vips.iter().enumerate() {
             let number = self.ids.vips.get(&vip_name(vip)).expect("numbered");
             plan.vips.push((vip.socket(), number));
-            let entry = self.plan_vip(vip, config, &plan.image);
+            let names = names.remove(&index).unwrap_or_default();
+            let entry = self.plan_vip(vip, config, &plan.image, names);
             plan.image.vips.insert(number, entry);
         }
         for (pool, backend) in desired.backends() {
             let id = self.backend(&pool.name, &backend.name);
             let vip = config.vip_of(pool).map(|vip| self.ids.vips.get(&vip_name(vip)).expect("numbered"));
-            let next_hop = network.next_hops.get(&backend.address).copied();
+            let mode = mode(pool.forward);
+            let next_hop = match mode {
+                Mode::Dsr => network.neighbour(backend.address),
+                Mode::Nat | Mode::Ipip => network.next_hop(backend.address),
+            };
             plan.backends.insert(id, backend.name.clone());
             plan.groups_of_backends.insert(id, backend.group.clone());
             let entry = Backend {
-                standing: self.standing(desired, (pool, backend), &plan, down),
-                ..Backend::new(backend.socket(), vip, next_hop)
+                socket: backend.socket(),
+                vip,
+                next_hop,
+                mode,
+                own_port: backend.own_port.map(|own| OwnPort { vip_port: own.vip_port, port: own.port }),
+                standing: standing(desired, (pool, backend), &plan, down),
+                tunnel_source: tunnel_source(config, backend.address),
             };
             plan.image.backends.insert(id, entry);
         }
@@ -134,33 +146,75 @@ impl Planner {
         self.deals.entry(pool.name.clone()).or_insert(deal)
     }
 
-    /// Who gets the messages that name a backend: itself while it can serve, drained or not; else whoever serves its group.
-    fn standing(
-        &self,
-        desired: &Desired,
-        (pool, backend): (&Pool, &config::Backend),
-        plan: &Plan,
-        down: &BTreeSet<String>,
-    ) -> Standing {
-        let pool_plan = plan.pool(&pool.name);
-        let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
-        let is_up = !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
-        if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
-            return Standing::Serves;
+    /// What messages can name, by the index of the VIP.
+    fn names(&self, config: &Config) -> BTreeMap<usize, BTreeMap<Name, Named>> {
+        let mut all = BTreeMap::<usize, BTreeMap<Name, Named>>::new();
+        for name in config::names(config) {
+            let named = match name.of {
+                config::Named::Vip => Named::Vip,
+                config::Named::Backend { pool, backend } => {
+                    let pool = &config.pools[pool];
+                    Named::Backend(self.backend(&pool.name, &pool.backends[backend].name))
+                }
+            };
+            let ports: &[NamePort] = match (name.any_port, name.port) {
+                (true, _) => &[NamePort::None, NamePort::Any],
+                (false, None) => &[NamePort::None],
+                (false, Some(port)) => &[NamePort::Exactly(port)],
+            };
+            let names = all.entry(name.vip).or_default();
+            names.extend(ports.iter().map(|port| (Name { host: name.host.clone(), port: *port }, named)));
         }
-        group.and_then(|group| group.active.as_ref()).map_or(Standing::Down, |(_, id)| Standing::ServedBy(*id))
+        all
     }
 
-    fn plan_vip(&self, vip: &Vip, config: &Config, image: &Image) -> VipEntry {
+    fn plan_vip(
+        &self,
+        vip: &Vip,
+        config: &Config,
+        image: &Image,
+        names: BTreeMap<Name, Named>,
+    ) -> VipEntry {
         let pool = config.pool(&vip.pool);
         let number = pool.and_then(|pool| self.ids.tables.get(&pool.name));
         VipEntry {
             socket: vip.socket(),
             rules: rules(vip, pool, self.seed),
             table: number.filter(|number| image.tables.contains_key(number)),
-            names: BTreeMap::new(),
+            names,
         }
     }
+}
+
+/// Who gets the messages that name a backend: itself while it can serve, drained or not; else whoever serves its group.
+fn standing(
+    desired: &Desired,
+    (pool, backend): (&Pool, &config::Backend),
+    plan: &Plan,
+    down: &BTreeSet<String>,
+) -> Standing {
+    let pool_plan = plan.pool(&pool.name);
+    let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
+    let is_up = !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+    if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
+        return Standing::Serves;
+    }
+    group.and_then(|group| group.active.as_ref()).map_or(Standing::Down, |(_, id)| Standing::ServedBy(*id))
+}
+
+/// How packets get to the backends of a pool.
+fn mode(forward: Forward) -> Mode {
+    match forward {
+        Forward::Nat => Mode::Nat,
+        Forward::Dsr => Mode::Dsr,
+        Forward::Ipip => Mode::Ipip,
+    }
+}
+
+/// The network of the outer source addresses towards a backend.
+fn tunnel_source(config: &Config, backend: IpAddr) -> IpAddr {
+    let networks = &config.node.tunnel_source;
+    if backend.is_ipv4() { networks.v4.into() } else { networks.v6.into() }
 }
 
 /// The name of a VIP that is unique in the configuration.
@@ -214,9 +268,22 @@ pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
         key: key as u8,
         number_tail: pool.map_or(0, |pool| pool.number_tail),
         domain_count: vip.domains.len().min(DOMAINS_LIMIT) as u8,
+        keep_alives: keep_alives(&vip.keep_alives),
         first,
         first_mask,
         domains,
         ..Rules::default()
     }
+}
+
+/// The bits of the kinds that are forwarded.
+fn keep_alives(rules: &config::KeepAlives) -> u8 {
+    let kinds = [
+        (rules.crlf, KeepAlives::CRLF),
+        (rules.double_crlf, KeepAlives::DOUBLE_CRLF),
+        (rules.nul, KeepAlives::NUL),
+        (rules.stun, KeepAlives::STUN),
+        (rules.junk, KeepAlives::JUNK),
+    ];
+    kinds.iter().filter(|(rule, _)| *rule == config::KeepAlive::Forward).map(|(_, bit)| bit).sum()
 }
