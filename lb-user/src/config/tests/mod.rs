@@ -2,6 +2,7 @@
 
 mod agreement;
 mod names;
+mod node;
 mod sockets;
 mod values;
 
@@ -64,6 +65,14 @@ address = "10.0.0.11"
     /// The messages about a file that is taken, one a line.
     fn warnings(&self) -> String {
         self.config().warnings.to_string()
+    }
+}
+
+/// Holds each file to its one message.
+#[track_caller]
+fn refuses<const N: usize>(section: fn(&'static str) -> Lines, cases: [(&'static str, &str); N]) {
+    for (line, message) in cases {
+        assert_eq!(section(line).refusal(), format!("siplb.toml:{message}"), "{line}");
     }
 }
 
