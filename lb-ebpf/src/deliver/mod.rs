@@ -44,6 +44,7 @@ pub(crate) fn to_backend(
     }
     // The backend takes packets to the VIP: nothing changes but the MAC addresses. The stack can't help where that of
     // the backend is not known: the VIP is this node's own address too.
+    nat::has_life(packet, &notes.datagram)?;
     let hop = hop.ok_or(Reason::NoNextHop as u8)?;
     next_hop::send(packet, &notes.datagram, hop)
 }

@@ -74,6 +74,15 @@ pub(super) fn age(packet: Packet, datagram: &Datagram) -> Result<(), u8> {
     if wrote { Ok(()) } else { Err(Reason::Truncated as u8) }
 }
 
+/// Has a packet more than one hop to live? One that has not must not come to a server that takes it for the VIP, or what a
+/// backend without the VIP sends back would go round.
+#[inline(always)]
+pub(super) fn has_life(packet: Packet, datagram: &Datagram) -> Result<(), u8> {
+    let at = datagram.ip + if datagram.is_v4() { TTL } else { HOP_LIMIT };
+    let life = packet.read::<u8>(at).ok_or(Reason::Truncated as u8)?;
+    if life <= 1 { Err(Reason::TtlExpired as u8) } else { Ok(()) }
+}
+
 /// Takes one from the TTL of an IPv4 header, whose checksum loses and gains the sums of addresses too.
 #[inline(always)]
 fn age_v4(packet: Packet, ip: u64, removed: Sum, added: Sum) -> Result<bool, u8> {
