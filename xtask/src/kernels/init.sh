@@ -3,6 +3,7 @@
 # Lines that begin with `guest: ` are read by machine.rs.
 PATH=/bin
 B=/bin/busybox
+IP=/bin/ip # by its path, or the shell takes an `ip` of its own
 $B mount -t devtmpfs dev /dev
 exec </dev/console >/dev/console 2>&1
 $B mount -t proc proc /proc
@@ -11,7 +12,7 @@ $B mount -t bpf bpf /sys/fs/bpf
 $B mount -t tmpfs tmp /tmp
 for module in /modules/*; do $B insmod "$module"; done
 # Fewer damaged messages than elsewhere: the machine is emulated.
-export PATH SIPLB_MUTATIONS=1000
+export PATH SIPLB_MUTATIONS=1000 RUST_LOG_STYLE=never
 
 # try NAME COMMAND...: a test.
 try() {
@@ -24,8 +25,8 @@ try() {
 
 # The daemon loads, attaches natively, pins, is adopted by the next one, explains, and detaches.
 daemon() {
-    ip link set lo up
-    ip link add in0 type veth peer name in1 && ip link set in0 up && ip link set in1 up || return 1
+    $IP link set lo up
+    $IP link add in0 type veth peer name in1 && $IP link set in0 up && $IP link set in1 up || return 1
     $B cat >/tmp/siplb.toml <<'TOML'
 vip = [{ address = "192.0.2.10", pool = "registrars" }]
 
@@ -50,9 +51,9 @@ TOML
         case $answer in *'"verdict":"forward"'*) ;; *) echo "explain: $answer"; return 1 ;; esac
         $B kill $!
         wait $!
-        ip link show in0 | $B grep -q 'xdp' || { echo "the $life daemon took its program away"; return 1; }
+        $IP link show in0 | $B grep -q 'xdp' || { echo "the $life daemon took its program away"; return 1; }
     done
-    siplb detach -c /tmp/siplb.toml && ! ip link show in0 | $B grep -q 'xdp'
+    siplb detach -c /tmp/siplb.toml && ! $IP link show in0 | $B grep -q 'xdp'
 }
 
 echo "guest: Linux $($B uname -r), up $($B cut -d' ' -f1 /proc/uptime) s"
