@@ -25,10 +25,13 @@ pub(crate) enum Program {
     Parse,
     L4,
     Siplb,
+    /// The same, from the object for kernels before 6.9.
+    BpfLoop,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 5] = [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb, Self::BpfLoop];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -37,6 +40,23 @@ impl Program {
             Self::Parse => "parse",
             Self::L4 => "l4",
             Self::Siplb => "siplb",
+            Self::BpfLoop => "siplb by bpf_loop",
+        }
+    }
+
+    /// Its name in the object.
+    pub(crate) const fn entry(self) -> &'static str {
+        match self {
+            Self::BpfLoop => Self::Siplb.name(),
+            _ => self.name(),
+        }
+    }
+
+    /// The object's file, where `cargo xtask build` leaves it.
+    pub(crate) const fn object(self) -> &'static str {
+        match self {
+            Self::BpfLoop => "bench-bpf-loop.bpf.o",
+            _ => "bench.bpf.o",
         }
     }
 
@@ -130,6 +150,16 @@ pub(crate) fn all() -> Vec<Case> {
         case("reply of a backend", Program::Siplb, frame(BACKEND, CLIENT, OK), XDP_TX, None),
         case("foreign UDP", Program::Siplb, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
         case("foreign TCP", Program::Siplb, tcp(), XDP_PASS, None),
+        case(
+            "INVITE, own domain, user 10, by bpf_loop",
+            Program::BpfLoop,
+            invite(user_10, 600),
+            XDP_TX,
+            None,
+        ),
+        case("INVITE to the empty line, by bpf_loop", Program::BpfLoop, userless_invite(600), XDP_TX, None),
+        case("REGISTER, To at 350, by bpf_loop", Program::BpfLoop, register(350), XDP_TX, None),
+        case("REGISTER, To at 900, by bpf_loop", Program::BpfLoop, register(900), XDP_TX, None),
     ]
 }
 
