@@ -10,7 +10,11 @@ use crate::{
     packet::{Packet, Payload},
 };
 use aya_ebpf::bindings::xdp_md;
-use lb_common::{layout::{Unnamed, UnnamedKey}, reason::Reason, sip::Message};
+use lb_common::{
+    layout::{Unnamed, UnnamedKey},
+    reason::Reason,
+    sip::Message,
+};
 
 /// Takes a note where nobody was named.
 #[inline(always)]
