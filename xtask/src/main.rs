@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod demo;
 mod fuzz;
+mod kernels;
 mod lint;
 mod process;
 mod setup;

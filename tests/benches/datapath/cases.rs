@@ -27,10 +27,13 @@ pub(crate) enum Program {
     Parse,
     L4,
     Siplb,
+    /// The same, from the object for kernels before 6.9.
+    BpfLoop,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 5] = [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb, Self::BpfLoop];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -39,6 +42,23 @@ impl Program {
             Self::Parse => "parse",
             Self::L4 => "l4",
             Self::Siplb => "siplb",
+            Self::BpfLoop => "siplb by bpf_loop",
+        }
+    }
+
+    /// Its name in the object.
+    pub(crate) const fn entry(self) -> &'static str {
+        match self {
+            Self::BpfLoop => Self::Siplb.name(),
+            _ => self.name(),
+        }
+    }
+
+    /// The object's file, where `cargo xtask build` leaves it.
+    pub(crate) const fn object(self) -> &'static str {
+        match self {
+            Self::BpfLoop => "bench-bpf-loop.bpf.o",
+            _ => "bench.bpf.o",
         }
     }
 
@@ -59,8 +79,15 @@ pub(crate) struct Case {
     pub(crate) aim: Option<f64>,
 }
 
-pub(crate) const SIZES: Sizes =
-    Sizes { vips: 256, pools: 16, groups: 4_096, backends: 4_096, names: 32_768, fragments: 16_384, fingerprint: 0 };
+pub(crate) const SIZES: Sizes = Sizes {
+    vips: 256,
+    pools: 16,
+    groups: 4_096,
+    backends: 4_096,
+    names: 32_768,
+    fragments: 16_384,
+    fingerprint: 0,
+};
 
 const VIP: &str = "192.0.2.10:5060";
 const VIP_V6: &str = "[2001:db8::10]:5060";
@@ -79,7 +106,15 @@ pub(crate) fn image(lab: &Lab) -> Image {
     let mut domains = [0; DOMAINS_LIMIT];
     domains[0] = domain_hash(b"example.com", SEED);
     let (first, first_mask) = first_domain(b"example.com");
-    let rules = Rules { seed: SEED, key: KeyKind::User as u8, domain_count: 1, first, first_mask, domains, ..Rules::default() };
+    let rules = Rules {
+        seed: SEED,
+        key: KeyKind::User as u8,
+        domain_count: 1,
+        first,
+        first_mask,
+        domains,
+        ..Rules::default()
+    };
     let hop = NextHop {
         interface: lab.interface,
         destination: NEIGHBOUR,
@@ -158,6 +193,16 @@ pub(crate) fn all() -> Vec<Case> {
         case("reply of a backend", Program::Siplb, frame(BACKEND, CLIENT, OK), XDP_TX, None),
         case("foreign UDP", Program::Siplb, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
         case("foreign TCP", Program::Siplb, tcp(), XDP_PASS, None),
+        case(
+            "INVITE, own domain, user 10, by bpf_loop",
+            Program::BpfLoop,
+            invite(user_10, 600),
+            XDP_TX,
+            None,
+        ),
+        case("INVITE to the empty line, by bpf_loop", Program::BpfLoop, userless_invite(600), XDP_TX, None),
+        case("REGISTER, To at 350, by bpf_loop", Program::BpfLoop, register(350), XDP_TX, None),
+        case("REGISTER, To at 900, by bpf_loop", Program::BpfLoop, register(900), XDP_TX, None),
     ]
 }
 
