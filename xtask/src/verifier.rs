@@ -49,11 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         counts.extend(load(&object)?);
     }
     let most = counts.iter().max_by_key(|count| count.verified).context("there is no program")?;
-    ensure!(
-        most.verified <= BUDGET,
-        "{} is over the budget of {BUDGET} verified instructions",
-        most.program
-    );
+    ensure!(most.verified <= BUDGET, "{} is over the budget of {BUDGET} verified instructions", most.program);
     let snapshot = process::workspace().join("lb-ebpf/verified.txt");
     let kernel = kernel()?;
     if args.record {
@@ -84,7 +80,9 @@ fn load(object: &PathBuf) -> Result<Vec<Count>> {
         let is_to_be_refused = name == REFUSED;
         let name = format!("{file}: {name}");
         match program.load() {
-            Err(ProgramError::LoadError { .. }) if is_to_be_refused => println!("{name:36} {:>12}", "refused"),
+            Err(ProgramError::LoadError { .. }) if is_to_be_refused => {
+                println!("{name:36} {:>12}", "refused")
+            }
             Ok(()) if is_to_be_refused => {
                 bail!("the kernel takes {name}, which reads without a bound: its verifier checks nothing")
             }
@@ -132,10 +130,12 @@ fn differences(recorded: &str, kernel: &str, counts: &[Count]) -> Option<Vec<Str
     for count in counts {
         match recorded.iter().find(|(_, program)| *program == count.program) {
             None => sentences.push(format!("{} is not in the snapshot", count.program)),
-            Some((before, _)) if count.verified.abs_diff(*before) * 100 > before * SLACK => sentences.push(format!(
-                "{}: {} verified instructions, recorded were {before}",
-                count.program, count.verified
-            )),
+            Some((before, _)) if count.verified.abs_diff(*before) * 100 > before * SLACK => {
+                sentences.push(format!(
+                    "{}: {} verified instructions, recorded were {before}",
+                    count.program, count.verified
+                ))
+            }
             Some(_) => {}
         }
     }
@@ -152,7 +152,9 @@ mod tests {
     use super::*;
 
     fn counts(of: &[(&str, u32)]) -> Vec<Count> {
-        of.iter().map(|(program, verified)| Count { program: (*program).into(), verified: *verified }).collect()
+        of.iter()
+            .map(|(program, verified)| Count { program: (*program).into(), verified: *verified })
+            .collect()
     }
 
     #[test]

@@ -174,8 +174,7 @@ pub fn by_name<A: AtVip>(at_vip: A, known: &mut Known) -> Option<Decision> {
 #[inline(always)]
 fn named_by_request<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
     let message = at_vip.message();
-    let (headers, uri) =
-        (message.headers(known.start.uri(), Wanted::DECIDING, Wanted::ROUTE), known.uri);
+    let (headers, uri) = (message.headers(known.start.uri(), Wanted::DECIDING, Wanted::ROUTE), known.uri);
     known.headers = headers;
     let mut found = Found::NOBODY;
     if headers.route() == 0 {
@@ -334,5 +333,9 @@ fn keep_alive(rules: &Rules, source: &Source, kind: u8, forwarded: Reason, dropp
         return (dropped, 0, Key::NONE);
     }
     let own = Found::own(rules.own);
-    if own.is_serving() { (forwarded, own.backend(), own.key()) } else { (forwarded, 0, source.key(rules.seed)) }
+    if own.is_serving() {
+        (forwarded, own.backend(), own.key())
+    } else {
+        (forwarded, 0, source.key(rules.seed))
+    }
 }

@@ -153,7 +153,8 @@ fn l4(context: XdpContext) -> u32 {
             #[inline(always)]
             |_, notes, vip| {
                 let datagram = &notes.datagram;
-                let addresses = datagram.source.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
+                let addresses =
+                    datagram.source.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
                 let ports = datagram.source_port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
                 let hash = short_key_hash([addresses, ports, 0], 2, vip.rules.seed);
                 let key = Key { source: KeySource::Source, hash, at: 0, end: 0 };
@@ -173,10 +174,5 @@ fn l4(context: XdpContext) -> u32 {
 /// siplb itself.
 #[xdp(frags)]
 fn siplb(context: XdpContext) -> u32 {
-    undone(context, |packet| {
-        pipeline::balance(
-            packet,
-            at_vip::judge,
-        )
-    })
+    undone(context, |packet| pipeline::balance(packet, at_vip::judge))
 }

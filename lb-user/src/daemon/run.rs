@@ -15,7 +15,7 @@ use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::Interface;
 use crate::control::server::{self, Job};
-use crate::datapath::{self, Events, Adopted, Attached, Datapath, Mode};
+use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
 

@@ -138,7 +138,10 @@ fn vlan_tags_lie_as_in_a_frame_and_the_vlan_device_is_the_source() {
         count: 2,
     };
     let source = [2, 0, 0, 0, 0, 5];
-    assert_eq!(hop(&stacked()), Some(NextHop { interface: ETH0, destination: PEER, source, vlans, mtu: MTU }));
+    assert_eq!(
+        hop(&stacked()),
+        Some(NextHop { interface: ETH0, destination: PEER, source, vlans, mtu: MTU })
+    );
 }
 
 #[test]
@@ -197,6 +200,9 @@ fn each_obstacle_has_its_name() {
 #[test]
 fn alternative_names_name_the_same_interface() {
     let mut facts = facts();
-    facts.links.insert(ETH0, Link { names: vec!["eth1".into(), "eth0".into()], mac: Some(NODE), vlan: None, mtu: MTU });
+    facts.links.insert(
+        ETH0,
+        Link { names: vec!["eth1".into(), "eth0".into()], mac: Some(NODE), vlan: None, mtu: MTU },
+    );
     assert_eq!(hop(&facts), Some(untagged()));
 }

@@ -130,7 +130,8 @@ pub(crate) fn image(lab: &Lab) -> Image {
         (4, VIP_IPIP, "10.0.0.14:5060", Mode::Ipip),
     ] {
         let name = |port| Name { host: "b1.sip.example.com".into(), port };
-        let names = [(name(NamePort::None), Named::Backend(id)), (name(NamePort::Any), Named::Backend(id))].into();
+        let names =
+            [(name(NamePort::None), Named::Backend(id)), (name(NamePort::Any), Named::Backend(id))].into();
         let table = Arc::new([id as u16; SLOTS]);
         image.vips.insert(id, Vip { socket: socket(vip), rules, table: Some(id), names });
         image.tables.insert(id, table);
@@ -267,7 +268,8 @@ const NAMED_OK: &[u8] =
 
 /// A BYE whose Route line begins at byte `at`.
 fn bye(at: usize) -> Vec<u8> {
-    let first = "BYE sip:x7f3a9@198.51.100.9:49152 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK7\r\n";
+    let first =
+        "BYE sip:x7f3a9@198.51.100.9:49152 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK7\r\n";
     let text = format!(
         "{first}{}Route: <sip:b1.sip.example.com;lr>\r\nFrom: <sip:bob@example.com>;tag=1\r\n\
          To: <sip:aliceliddl@example.com>;tag=2\r\nCall-ID: a84b4c76e66710@198.51.100.1\r\nContent-Length: 0\r\n\r\n",
