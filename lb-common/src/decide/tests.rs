@@ -345,6 +345,20 @@ fn requests_within_a_dialog_that_name_nobody_are_told_apart() {
 }
 
 #[test]
+fn what_should_have_named_somebody_is_told() {
+    let rules = rules(KeyKind::User, &["example.com"]);
+    let of = |text: &str| {
+        let unnamed = decide(at_vip(text, &rules), &source()).unnamed;
+        let (at, end) = unnamed.text();
+        (unnamed.source(), text[at as usize..end as usize].to_owned())
+    };
+    let bye = |headers: &str| of(&with_headers("BYE", "sip:x@198.51.100.9", headers));
+    assert_eq!(bye("Route: <sip:old.example:5070;lr>"), (KeySource::Route, "old.example".into()));
+    assert_eq!(bye("X: y"), (KeySource::Route, "".into()));
+    assert_eq!(of("SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 10.0.0.99\r\n\r\n"), (KeySource::Via, "10.0.0.99".into()));
+}
+
+#[test]
 fn what_is_no_sip_has_a_rule_for_each_kind() {
     let stun = |kind: u8| [&[0, kind, 0, 0, 0x21, 0x12, 0xa4, 0x42], &[7u8; 12][..]].concat();
     let cases: [(&[u8], u8, Reason, Reason); 8] = [
