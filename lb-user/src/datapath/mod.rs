@@ -19,6 +19,7 @@ mod object;
 mod open;
 mod pins;
 mod publish;
+mod unnamed;
 mod xdp_on;
 
 pub use attach::{Attached, Mode, detach};
@@ -28,3 +29,4 @@ pub use explain::{Explained, Explainer};
 pub use image::Image;
 pub use object::{Code, Sizes};
 pub use open::{Adopted, Datapath};
+pub use unnamed::Unnamed;
