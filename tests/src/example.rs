@@ -26,7 +26,7 @@ pub use expected::{
     encapsulated, forwarded, link_to, link_to_client, owner, owner_of_source, replied, user_of,
 };
 
-use crate::frame::{Checksum, DONT_FRAGMENT, Datagram, Link, Tag, UDP};
+use crate::frame::{Checksum, DONT_FRAGMENT, Datagram, Link, UDP};
 
 /// Seed of the key hash.
 pub const SEED: u64 = 0x5eed_0123_4567_89ab;

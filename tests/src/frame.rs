@@ -8,7 +8,7 @@ mod ip;
 mod tunnel;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     ops::Range,
 };
 

@@ -56,7 +56,8 @@ fn socket_for(id: u32, port: u16) -> SocketAddr {
 pub fn encapsulated(datagram: &Datagram, id: u32) -> Encapsulated {
     let inner = Datagram { ttl: datagram.ttl - 1, ..datagram.clone() };
     let (from, to) = (tunnel_source(id), backend(id).ip());
-    Encapsulated { link: link_to(id), from, to, label: 0, packet: inner.packet() }
+    let trailer = datagram.trailer.clone();
+    Encapsulated { link: link_to(id), from, to, label: 0, packet: inner.packet(), trailer }
 }
 
 /// What the program makes of a backend's datagram to a client, or of a fragment of one.

@@ -17,6 +17,8 @@ pub struct Encapsulated {
     pub label: u32,
     /// The inner packet.
     pub packet: Vec<u8>,
+    /// Bytes behind it, which are no part of either packet.
+    pub trailer: Vec<u8>,
 }
 
 impl Encapsulated {
@@ -33,7 +35,7 @@ impl Encapsulated {
             ..Header::new(self.from, self.to)
         };
         let ethertype = if self.to.is_ipv4() { IPV4 } else { IPV6 };
-        self.link.frame(ethertype, &header.before(&self.packet))
+        self.link.frame(ethertype, &[header.before(&self.packet), self.trailer.clone()].concat())
     }
 
     /// The same with what is a flow's own taken from a frame: the last 16 bits of an IPv4 source, the last 32 of an IPv6
