@@ -13,13 +13,14 @@ use aya::{
 use lb_common::layout::Trace;
 
 use super::{
-    Counters, Image, Sizes,
+    Counters, Image, Sizes, Unnamed,
     counters::CounterMaps,
     error::{DatapathError, Doing, OpenError},
     maps::{As, StateMaps, take},
     object::{self, Code, Maps},
     pins,
     publish::Publisher,
+    unnamed::UnnamedMap,
 };
 
 /// Room for what the program makes of a frame: two more VLAN tags at most.
@@ -44,6 +45,7 @@ pub struct Explainer {
     program: String,
     trace: Array<MapData, As<Trace>>,
     counters: CounterMaps,
+    unnamed: UnnamedMap,
     /// The instance's own state; `None` when it shares the live one.
     publisher: Option<Publisher>,
 }
@@ -93,7 +95,8 @@ impl Explainer {
     fn new(mut object: Ebpf, code: Code<'_>, publisher: Option<Publisher>) -> Result<Self, OpenError> {
         let trace = take(&mut object, "TRACE")?;
         let counters = CounterMaps::take(&mut object)?;
-        Ok(Self { object, program: code.program.into(), trace, counters, publisher })
+        let unnamed = UnnamedMap::take(&mut object)?;
+        Ok(Self { object, program: code.program.into(), trace, counters, unnamed, publisher })
     }
 
     /// How many instructions the verifier went through to admit the program.
@@ -132,6 +135,14 @@ impl Explainer {
     /// When the maps can't be read.
     pub fn counters(&self) -> Result<Counters, DatapathError> {
         self.counters.read()
+    }
+
+    /// Which hosts the instance noted that should have named a backend and named nobody.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn unnamed(&self) -> Result<Vec<Unnamed>, DatapathError> {
+        self.unnamed.read()
     }
 
     /// Runs a frame once, as if it had come in by `ingress`; without one by the kernel's loopback device.

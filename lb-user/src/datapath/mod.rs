@@ -22,6 +22,7 @@ mod open;
 mod pins;
 mod publish;
 mod scan_loop;
+mod unnamed;
 mod xdp_on;
 
 pub use attach::{Attached, Mode, detach};
@@ -33,3 +34,4 @@ pub use image::Image;
 pub use object::{Code, Sizes};
 pub use open::{Adopted, Datapath};
 pub use scan_loop::ScanLoop;
+pub use unnamed::Unnamed;

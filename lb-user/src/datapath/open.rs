@@ -18,13 +18,14 @@ use lb_common::layout::{ABI, Meta};
 use nix::fcntl::Flock;
 
 use super::{
-    Counters, Events, Image, Sizes,
+    Counters, Events, Image, Sizes, Unnamed,
     counters::CounterMaps,
     error::{DatapathError, Doing, OpenError},
     maps::{As, StateMaps},
     object::{self, Code, Maps},
     pins,
     publish::Publisher,
+    unnamed::UnnamedMap,
 };
 
 /// What was found where the pins belong.
@@ -54,6 +55,7 @@ pub struct Datapath {
     pub(super) folder: PathBuf,
     publisher: Publisher,
     counters: CounterMaps,
+    unnamed: UnnamedMap,
     /// Nobody else publishes while this is held.
     _lock: Flock<fs::File>,
 }
@@ -90,7 +92,9 @@ impl Datapath {
         let state = StateMaps::take(&mut object, sizes, is_fresh)?;
         state.meta.set_fingerprint(sizes.fingerprint);
         let counters = CounterMaps::take(&mut object)?;
-        let mut datapath = Self { object, folder, publisher: Publisher::new(state)?, counters, _lock: lock };
+        let unnamed = UnnamedMap::take(&mut object)?;
+        let publisher = Publisher::new(state)?;
+        let mut datapath = Self { object, folder, publisher, counters, unnamed, _lock: lock };
         let adopted = datapath.take_over()?;
         Ok((datapath, adopted))
     }
@@ -131,6 +135,14 @@ impl Datapath {
     /// When the maps can't be read.
     pub fn counters(&self) -> Result<Counters, DatapathError> {
         self.counters.read()
+    }
+
+    /// Which hosts were noted that should have named a backend and named nobody.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn unnamed(&self) -> Result<Vec<Unnamed>, DatapathError> {
+        self.unnamed.read()
     }
 
     /// Sets the counters of a backend to zero, before its id is given to another.
