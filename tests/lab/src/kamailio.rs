@@ -16,8 +16,10 @@ use crate::topology::{DOMAIN, Family, Host, SIP_PORT};
 
 const REGISTRAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
 const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/proxy.cfg");
-/// Gives a program a file of host names of its own: the first argument, before the program and its arguments.
-const WITH_HOSTS: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+/// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server that refuses at once:
+/// one that is not there costs seconds.
+const WITH_HOSTS: &str =
+    "mount --bind \"$0/hosts\" /etc/hosts && mount --bind \"$0/resolv.conf\" /etc/resolv.conf && exec \"$@\"";
 const START_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a proxy is to know.
@@ -75,10 +77,10 @@ impl Kamailio {
     /// As [`Kamailio::start`].
     pub fn start_proxy(lab: &Lab, host: &Host, proxy: Proxy) -> Result<Self> {
         let folder = lab.folder();
-        let hosts = folder.join("hosts");
         let vip = proxy.family.vip();
         let names: Vec<String> = lab.topology().backends.iter().map(Proxy::alias).collect();
-        fs::write(&hosts, format!("127.0.0.1 localhost\n{vip} {}\n", names.join(" ")))?;
+        fs::write(folder.join("hosts"), format!("127.0.0.1 localhost\n{vip} {}\n", names.join(" ")))?;
+        fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\noptions attempts:1\n")?;
         let listen = SocketAddr::from((proxy.address(host), SIP_PORT));
         let listen = format!("udp:{} advertise {}:{SIP_PORT}", listen, Proxy::alias(host));
         let definitions = [
@@ -86,7 +88,7 @@ impl Kamailio {
             ("VIP_URI", format!("\"sip:{}\"", proxy.family.vip_socket())),
             ("PEERS", format!("\"{}\"", proxy.peers())),
         ];
-        let command = command_with_hosts(&host.netns, &hosts, "kamailio");
+        let command = command_with_hosts(&host.netns, &folder, "kamailio");
         Self::start_with(host, &folder, command, PROXY, &definitions)
     }
 
@@ -153,10 +155,10 @@ impl Kamailio {
     }
 }
 
-/// A command for `program` inside a namespace, where `hosts` stands for /etc/hosts.
-fn command_with_hosts(netns: &Netns, hosts: &Path, program: &str) -> Command {
+/// A command for `program` inside a namespace, to which the `hosts` of `folder` is /etc/hosts.
+fn command_with_hosts(netns: &Netns, folder: &Path, program: &str) -> Command {
     let mut command = netns.command("unshare");
-    command.args(["--mount", "sh", "-c", WITH_HOSTS]).arg(hosts).arg(program);
+    command.args(["--mount", "sh", "-c", WITH_HOSTS]).arg(folder).arg(program);
     command
 }
 

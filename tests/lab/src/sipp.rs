@@ -236,6 +236,15 @@ impl Sipp {
     }
 }
 
+/// How much of sipp's own account of what went wrong is shown.
+const COMPLAINTS_BYTES: usize = 3_000;
+
+/// The beginning of what a run by this name complained of: each message that it did not expect.
+pub fn complaints(lab: &Lab, name: &str) -> String {
+    let text = fs::read(errors(lab, name)).unwrap_or_default();
+    String::from_utf8_lossy(&text[..text.len().min(COMPLAINTS_BYTES)]).into_owned()
+}
+
 /// What became of the calls of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -272,12 +281,11 @@ impl Tally {
                 Some((name.to_owned(), total.parse().ok()?))
             })
             .collect();
-        Some(Self {
-            calls: counters.remove("TotalCallCreated")?,
-            failed: counters.remove("FailedCall")?,
-            sent_again: counters.remove("Retransmissions")?,
-            counters,
-        })
+        let [calls, failed, sent_again] =
+            ["TotalCallCreated", "FailedCall", "Retransmissions"].map(|name| counters.remove(name));
+        // Of dozens of counters, most of them 0, what is left can be read in a message.
+        counters.retain(|name, total| *total > 0 && !name.ends_with("(P)"));
+        Some(Self { calls: calls?, failed: failed?, sent_again: sent_again?, counters })
     }
 }
 
@@ -286,8 +294,12 @@ fn sipp(lab: &Lab, seat: &Seat, name: &str, scenario: &str) -> Command {
     command
         .args(["-nostdin", "-sf", &format!("{SCENARIOS}/{scenario}")])
         .args(["-trace_err", "-error_file"])
-        .arg(lab.folder().join(format!("{name}.errors")));
+        .arg(errors(lab, name));
     command
+}
+
+fn errors(lab: &Lab, name: &str) -> PathBuf {
+    lab.folder().join(format!("{name}.errors"))
 }
 
 fn log(lab: &Lab, name: &str) -> PathBuf {

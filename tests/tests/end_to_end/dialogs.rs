@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use siplb_lab::siplb::Service;
-use siplb_lab::sipp::Scenario;
+use siplb_lab::sipp::{Scenario, complaints};
 use siplb_lab::{Family, Proxy, Seat, Shape, Sipp, Tally};
 
 use crate::stage::{Stage, all_complete, on_stage, users};
@@ -56,7 +56,10 @@ impl<'a> Parties<'a> {
     /// The same, and all must be complete.
     pub(crate) fn all(&self, scenario: Scenario, users: &[String]) -> Result<()> {
         let tally = self.try_all(scenario, users)?;
-        all_complete(&tally).with_context(|| format!("{scenario:?}; the proxies counted {}", told(self.stage)))
+        all_complete(&tally).with_context(|| {
+            let complaints = complaints(&self.stage.lab, "call");
+            format!("{scenario:?}; the proxies counted {}; the callers say:\n{complaints}", told(self.stage))
+        })
     }
 }
 
