@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use lb_common::{
-    decide::{Source, decide, domain_hash},
-    layout::{Address, KeyKind, KeySource, Port, Rules},
+    decide::{ANY_PORT, NO_PORT, OnHost, Source, decide, domain_hash, first_domain, name_hash},
+    layout::{Address, KeepAlives, KeyKind, KeySource, Named, NamedKind, Port, Rules},
     limits::{DOMAINS_LIMIT, KEY_LIMIT},
     reason::Verdict,
     sip::{Bytes, Message as _, user},
@@ -29,18 +29,44 @@ fuzz_target!(|payload: &[u8]| {
 fn rules(key: KeyKind, number_tail: u8) -> Rules {
     let mut domains = [0; DOMAINS_LIMIT];
     domains[0] = domain_hash(b"example.com", SEED);
-    Rules { seed: SEED, key: key as u8, number_tail, domain_count: 1, pad: [0; 5], domains }
+    let (first, first_mask) = first_domain(b"example.com");
+    Rules {
+        seed: SEED,
+        key: key as u8,
+        number_tail,
+        domain_count: 1,
+        first,
+        first_mask,
+        domains,
+        keep_alives: KeepAlives::STUN | KeepAlives::DOUBLE_CRLF,
+        ..Rules::default()
+    }
 }
 
-/// What is forwarded has a key and nothing else has; its text is within what is read.
+/// Two backends, one of them with its group down, and the VIP itself.
+fn find(host: u64, port: u32) -> Named {
+    let named = |backend, kind: NamedKind| Named { backend, kind: kind as u32 };
+    let known = [
+        ("b1", NO_PORT, named(1, NamedKind::Itself)),
+        ("b1", ANY_PORT, named(1, NamedKind::Itself)),
+        ("b2", 5070, named(0, NamedKind::Down)),
+        ("vip", NO_PORT, named(0, NamedKind::Vip)),
+    ];
+    let is_meant =
+        |(name, its_port, _): &&(&str, u32, Named)| *its_port == port && name_hash(name.as_bytes(), SEED) == host;
+    known.iter().find(is_meant).map_or(Named::NOBODY, |(_, _, named)| *named)
+}
+
+/// What is forwarded has a key or names a backend, and nothing else does; the text is within what is read.
 fn a_key_lies_in_the_message(payload: &[u8], rules: &Rules) {
     let client = IpAddr::from(Ipv4Addr::new(198, 51, 100, 7));
     let source = Source { address: Address::from(client), port: Port::new(5060) };
     let message = Bytes::new(payload);
-    let decision = decide(message, rules, &source);
+    let decision = decide(OnHost::new(payload, rules, find), &source);
     let key = decision.key;
-    assert_eq!(decision.reason.verdict() == Verdict::Forward, key.hash != 0, "{decision:?}");
-    assert_eq!(key.hash == 0, key.source == KeySource::None, "{decision:?}");
+    let has_owner = key.hash != 0 || decision.named != 0;
+    assert_eq!(decision.reason.verdict() == Verdict::Forward, has_owner, "{decision:?}");
+    assert_eq!(has_owner, key.source != KeySource::None, "{decision:?}");
     assert!(key.at <= key.end && key.end <= message.len(), "{decision:?}");
 }
 
@@ -55,7 +81,12 @@ fn all_ways_to_a_user_agree(payload: &[u8], number_tail: u8) {
         }
     };
     agree(user::SHORT, |message, at, end, tail, seed| user::hash(message, at, end, tail, seed));
-    agree(KEY_LIMIT, |message, at, end, tail, seed| user::hash_long(message, at, end, tail, seed));
+    let end = message.len().min(KEY_LIMIT);
+    let length = user::plain_length(message, 0, end, number_tail);
+    if length != user::NOT_SO {
+        let hash = user::hash_text(message, 0, length, SEED);
+        assert_eq!(hash, user::hash_decoded(message, 0, end, number_tail, SEED));
+    }
 }
 
 /// A user's key is the same in capitals: servers differ on whether case counts, and splitting a user costs calls.

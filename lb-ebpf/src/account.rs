@@ -35,7 +35,10 @@ impl Outcome {
     /// In one number, as a global function can return it.
     #[inline(always)]
     pub(crate) fn pack(self) -> u64 {
-        self.reason as u64 | (self.action as u64 & 0xff) << 8 | (self.vip as u64 & 0xffff) << 16 | (self.backend as u64) << 32
+        self.reason as u64
+            | (self.action as u64 & 0xff) << 8
+            | (self.vip as u64 & 0xffff) << 16
+            | (self.backend as u64) << 32
     }
 
     /// From that number.

@@ -44,7 +44,13 @@ impl AtVip for Judged {
     #[inline(always)]
     fn message(&self) -> Payload {
         let notes = self.notes();
-        Payload::new(Packet { ctx: self.ctx }, notes.datagram.payload(), notes.length, notes.datagram.announced, notes.zero)
+        Payload::new(
+            Packet { ctx: self.ctx },
+            notes.datagram.payload(),
+            notes.length,
+            notes.datagram.announced,
+            notes.zero,
+        )
     }
 
     #[inline(always)]

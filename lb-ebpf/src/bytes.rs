@@ -140,6 +140,8 @@ impl Packet {
         // The verifier wants both bounds in one chain of instructions.
         let length = (opaque(length.wrapping_sub(1)) & (N as u64 - 1)) as u32 + 1;
         // SAFETY: the context is valid, and `to` has room for `length` bytes.
-        unsafe { bpf_xdp_load_bytes(self.ctx, (offset & OFFSET_MASK) as u32, to.as_mut_ptr().cast(), length) == 0 }
+        unsafe {
+            bpf_xdp_load_bytes(self.ctx, (offset & OFFSET_MASK) as u32, to.as_mut_ptr().cast(), length) == 0
+        }
     }
 }

@@ -18,9 +18,7 @@ use crate::{
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
     checksum::replace,
-    layout::{
-        Address, Backend, Event, EventKind, Host, KeySource, Mode, PROTOCOL_UDP, Port, Sums, Vip,
-    },
+    layout::{Address, Backend, Event, EventKind, Host, KeySource, Mode, PROTOCOL_UDP, Port, Sums, Vip},
     limits::SCAN_LIMIT,
     reason::Reason,
 };
@@ -139,7 +137,7 @@ fn judge(packet: Packet, state: &State, notes: &mut Notes) -> Option<Outcome> {
 /// Destination unreachable, time exceeded, parameter problem; in IPv6 packet too big as well.
 #[inline(always)]
 fn is_error(is_v4: bool, kind: u8) -> bool {
-    if is_v4 { kind == 3 || kind == 11 || kind == 12 } else { kind >= 1 && kind <= 4 }
+    if is_v4 { kind == 3 || kind == 11 || kind == 12 } else { (1..=4).contains(&kind) }
 }
 
 /// The quoted packet, if it is a UDP datagram, or the first fragment of one.

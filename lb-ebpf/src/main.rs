@@ -33,10 +33,7 @@ use aya_ebpf::{macros::xdp, programs::XdpContext};
 /// Balances one frame.
 #[xdp(frags)]
 fn siplb(context: XdpContext) -> u32 {
-    let action = pipeline::balance(
-        packet::Packet { ctx: context.ctx },
-        at_vip::judge,
-    );
+    let action = pipeline::balance(packet::Packet { ctx: context.ctx }, at_vip::judge);
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(&context, "XDP return code {}", action);
     action

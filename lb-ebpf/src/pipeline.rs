@@ -35,7 +35,12 @@ pub(crate) fn balance(packet: Packet, judge: impl Fn(Packet, &mut Notes, &Vip)) 
 /// What becomes of a datagram. What is neither to a VIP nor from a backend's SIP socket pays for its headers and for two
 /// bits of a bitmap.
 #[inline(always)]
-fn outcome(packet: Packet, state: &State, notes: &mut Notes, judge: impl Fn(Packet, &mut Notes, &Vip)) -> Outcome {
+fn outcome(
+    packet: Packet,
+    state: &State,
+    notes: &mut Notes,
+    judge: impl Fn(Packet, &mut Notes, &Vip),
+) -> Outcome {
     let datagram = &notes.datagram;
     if datagram.part >= Part::Later as u64 {
         return if datagram.is(Part::Icmp) {

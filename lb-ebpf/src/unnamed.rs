@@ -11,28 +11,31 @@ use crate::{
 };
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
-    layout::UnnamedKey,
+    layout::{Unnamed, UnnamedKey},
     reason::Reason,
     sip::Message,
 };
 
 /// Takes a note where nobody was named.
 #[inline(always)]
-pub(crate) fn note(packet: Packet, notes: &mut Notes, reason: u8) {
+pub(crate) fn note(packet: Packet, reason: u8) {
     if reason == Reason::ResponseUnnamed as u8 || reason == Reason::DialogUnnamed as u8 {
-        note_unnamed(packet.ctx, notes);
+        note_unnamed(packet.ctx);
     }
 }
 
 /// A function of its own, since few packets come by here.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn note_unnamed(ctx: *mut xdp_md, notes: *mut Notes) -> u64 {
-    let Some(notes) = Notes::handed(notes) else { return 0 };
+extern "C" fn note_unnamed(ctx: *mut xdp_md) -> u64 {
+    // Asked for, and not handed over: to kernels before 6.2, what a global function is handed is plain memory, and they take
+    // none as a map's key or value.
+    let Some(notes) = Notes::of_this_cpu() else { return 0 };
     let packet = Packet { ctx };
     let (source, at, end) = notes.decided.unnamed();
     let payload = Payload::new(packet, notes.datagram.payload(), notes.length, notes.length, notes.zero);
-    let key = UnnamedKey { host: payload.text_hash(at, end, 0), vip: notes.vip as u32, source: source as u32 };
+    let key =
+        UnnamedKey { host: payload.text_hash(at, end, 0), vip: notes.vip as u32, source: source as u32 };
     if let Some(known) = UNNAMED.get_ptr_mut(key) {
         // SAFETY: the entry stays as long as the program runs; two CPUs may lose a count to each other.
         let known = unsafe { &mut *known };
@@ -46,7 +49,9 @@ extern "C" fn note_unnamed(ctx: *mut xdp_md, notes: *mut Notes) -> u64 {
     (entry.packets, entry.from, entry.length) = (1, notes.datagram.source, end - at);
     entry.text = [0; 64];
     if packet.copy(offset, length, &mut entry.text) {
-        let _ = UNNAMED.insert(key, &*entry, 0);
+        // By reference: the stack has no room for a copy.
+        let entry: &Unnamed = entry;
+        let _ = UNNAMED.insert(key, entry, 0);
     }
     0
 }

@@ -63,7 +63,7 @@ fn forward(
 ) -> Result<u8, u8> {
     trace(|trace| notes.decided.tell(trace));
     let reason = notes.decided.reason as u8;
-    unnamed::note(packet, notes, reason);
+    unnamed::note(packet, reason);
     if !matches!(Verdict::of(reason), Verdict::Forward) {
         return Err(reason);
     }

@@ -1,16 +1,20 @@
-//! An example of a node: one IPv4 VIP with four groups of five backends, one IPv6 VIP, next hops of every kind.
+//! An example of a node: one IPv4 VIP with four groups of five backends, one IPv6 VIP, next hops of every kind, and for
+//! `dsr` and for `ipip` a pool that an IPv4 VIP and an IPv6 VIP share.
 //!
-//! [`crate::program`] makes a network namespace that fits it. Group `1 + slot modulo 4` owns a slot.
+//! [`crate::program`] makes a network namespace that fits it. Group `1 + slot modulo 4` of the first VIP owns a slot.
+
+mod expected;
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use lb_common::{
     decide::{domain_hash, first_domain},
-    layout::{Host, KeyKind, NextHop, Rules, Vlans},
-    limits::{DOMAINS_LIMIT, KEY_LIMIT},
+    layout::{Host, KeyKind, Mode, NextHop, Rules, Vlans},
+    limits::DOMAINS_LIMIT,
     slot::SLOTS,
 };
 use lb_user::datapath::{
@@ -18,7 +22,11 @@ use lb_user::datapath::{
     image::{Backend, Name, NamePort, Named, OwnPort, Slots, Vip},
 };
 
-use crate::frame::{Checksum, DONT_FRAGMENT, Datagram, Link, Tag, UDP};
+pub use expected::{
+    encapsulated, forwarded, link_to, link_to_client, owner, owner_of_source, replied, user_of,
+};
+
+use crate::frame::{Checksum, DONT_FRAGMENT, Datagram, Link, UDP};
 
 /// Seed of the key hash.
 pub const SEED: u64 = 0x5eed_0123_4567_89ab;
@@ -30,6 +38,18 @@ pub const VIP6: u32 = 2;
 pub const STANDBY: u32 = 5;
 /// The backend of the IPv6 VIP.
 pub const BACKEND6: u32 = 6;
+/// Numbers of the VIPs whose pool is reached by `dsr`.
+pub const VIP_DSR: u32 = 3;
+/// See [`VIP_DSR`].
+pub const VIP6_DSR: u32 = 4;
+/// Their backend.
+pub const DSR: u32 = 7;
+/// Numbers of the VIPs whose pool is reached by `ipip`.
+pub const VIP_IPIP: u32 = 5;
+/// See [`VIP_IPIP`].
+pub const VIP6_IPIP: u32 = 6;
+/// Their backends: IPv4 and IPv6, with a next hop and a limit of 1,500 bytes, and the same by the kernel's tables.
+pub const IPIP: [u32; 4] = [8, 9, 10, 11];
 /// Host part that is the IPv4 VIP's own.
 pub const DOMAIN: &str = "example.com";
 
@@ -43,8 +63,10 @@ pub const UNCONFIGURED: u32 = 11;
 pub const OUT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 10];
 /// MAC address of the neighbour behind which all clients are.
 pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-/// MAC address of [`STANDBY`], by the neighbour table.
-pub const STANDBY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 15];
+/// MAC address of a backend by the neighbour table.
+pub fn neighbour_mac(id: u32) -> [u8; 6] {
+    [2, 0, 0, 0, 0, 10 + id as u8]
+}
 
 /// A socket address from its text.
 ///
@@ -64,9 +86,29 @@ pub fn vip6() -> SocketAddr {
     socket("[2001:db8::10]:5060")
 }
 
+/// Where clients send to, by number of the VIP.
+pub fn vip_socket(number: u32) -> SocketAddr {
+    match number {
+        VIP => vip(),
+        VIP6 => vip6(),
+        VIP6_DSR | VIP6_IPIP => socket(&format!("[2001:db8::c:{number}]:5060")),
+        _ => socket(&format!("192.0.2.{}:5060", 10 + number)),
+    }
+}
+
+/// The VIP with this address; 0 is none.
+pub fn vip_number(address: IpAddr) -> u32 {
+    (1..=SIZES.vips).find(|&number| vip_socket(number).ip() == address).unwrap_or(0)
+}
+
 /// A client.
 pub fn client() -> SocketAddr {
     socket("198.51.100.7:15062")
+}
+
+/// An IPv6 client.
+pub fn client6() -> SocketAddr {
+    socket("[2001:db8:1::7]:15062")
 }
 
 /// An address of the node itself.
@@ -83,6 +125,7 @@ pub fn peer() -> SocketAddr {
 pub fn backend(id: u32) -> SocketAddr {
     match id {
         BACKEND6 => socket("[2001:db8::16]:5080"),
+        9 | 11 => socket(&format!("[2001:db8::{}]:{}", 10 + id, 5070 + id)),
         _ => socket(&format!("10.0.0.{}:{}", 10 + id, 5070 + id)),
     }
 }
@@ -114,22 +157,72 @@ pub const VIP_NAME: &str = "sip.example.net";
 /// The port of the IPv4 VIP that is the second backend's own, and that backend's port for it.
 pub const OWN_PORT: OwnPort = OwnPort { vip_port: 15_062, port: 5_082 };
 
+/// The same for the IPv6 VIP and its backend.
+pub const OWN_PORT6: OwnPort = OwnPort { vip_port: 15_066, port: 5_086 };
+
+/// The port that is a backend's own.
+pub fn own_port(id: u32) -> Option<OwnPort> {
+    match id {
+        2 => Some(OWN_PORT),
+        BACKEND6 => Some(OWN_PORT6),
+        _ => None,
+    }
+}
+
+/// How packets get to a backend.
+pub fn mode(id: u32) -> Mode {
+    match id {
+        DSR => Mode::Dsr,
+        id if IPIP.contains(&id) => Mode::Ipip,
+        _ => Mode::Nat,
+    }
+}
+
+/// Outer source addresses of what is sent to a backend inside another packet; the last 16 or 32 bits are a flow's.
+pub fn tunnel_source(id: u32) -> IpAddr {
+    if backend(id).is_ipv4() { [10, 200, 0, 0].into() } else { [0x2001, 0xdb8, 0x200, 1, 2, 3, 0, 0].into() }
+}
+
 /// The names that the IPv4 VIP knows.
-pub fn names() -> std::collections::BTreeMap<Name, Named> {
+pub fn names() -> BTreeMap<Name, Named> {
+    names_of(VIP)
+}
+
+/// The backends of a VIP.
+pub fn backends_of(vip: u32) -> Vec<u32> {
+    match vip {
+        VIP => (1..=STANDBY).collect(),
+        VIP6 => vec![BACKEND6],
+        VIP_DSR | VIP6_DSR => vec![DSR],
+        _ => IPIP.to_vec(),
+    }
+}
+
+/// The names that a VIP knows.
+pub fn names_of(vip: u32) -> BTreeMap<Name, Named> {
     let name = |host: &str, port| Name { host: host.to_owned(), port };
-    let mut names = std::collections::BTreeMap::new();
+    let host = |socket: SocketAddr| match socket.ip() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    let mut names = BTreeMap::new();
+    let address = vip_socket(vip);
     for port in [NamePort::None, NamePort::Any] {
         names.insert(name(VIP_NAME, port), Named::Vip);
-        names.extend((1..=STANDBY).map(|id| (name(&alias(id), port), Named::Backend(id))));
     }
-    for id in 1..=STANDBY {
+    for port in [NamePort::None, NamePort::Exactly(address.port())] {
+        names.insert(name(&host(address), port), Named::Vip);
+    }
+    for id in backends_of(vip) {
+        for port in [NamePort::None, NamePort::Any] {
+            names.insert(name(&alias(id), port), Named::Backend(id));
+        }
         let socket = backend(id);
-        names.insert(name(&socket.ip().to_string(), NamePort::Exactly(socket.port())), Named::Backend(id));
+        names.insert(name(&host(socket), NamePort::Exactly(socket.port())), Named::Backend(id));
+        if let Some(own) = own_port(id) {
+            names.insert(name(&host(address), NamePort::Exactly(own.vip_port)), Named::Backend(id));
+        }
     }
-    let address = vip().ip().to_string();
-    names.insert(name(&address, NamePort::None), Named::Vip);
-    names.insert(name(&address, NamePort::Exactly(vip().port())), Named::Vip);
-    names.insert(name(&address, NamePort::Exactly(OWN_PORT.vip_port)), Named::Backend(2));
     names
 }
 
@@ -137,10 +230,10 @@ pub fn names() -> std::collections::BTreeMap<Name, Named> {
 /// [`OUT`] with none.
 pub fn next_hop(id: u32) -> Option<NextHop> {
     let (interface, tags): (_, &[(u16, u16)]) = match id {
-        1 => (LOOPBACK, &[]),
-        2 => (LOOPBACK, &[(0x8100, 0x6123)]),
+        1 | BACKEND6 => (LOOPBACK, &[]),
+        2 | DSR | 8 => (LOOPBACK, &[(0x8100, 0x6123)]),
         3 => (LOOPBACK, &[(0x88a8, 0x0200), (0x8100, 0x0301)]),
-        4 => (OUT, &[]),
+        4 | 9 => (OUT, &[]),
         _ => return None,
     };
     let mut vlans = Vlans { count: tags.len() as u32, ..Vlans::default() };
@@ -148,31 +241,11 @@ pub fn next_hop(id: u32) -> Option<NextHop> {
         (vlans.protocols[i], vlans.tags[i]) = (protocol.to_be(), control.to_be());
     }
     let destination = [6, 0, 0, 0, 0, 10 + id as u8];
-    Some(NextHop { interface, destination, source: [6, 0, 0, 0, 0, 1], vlans, mtu: 1_500 })
+    Some(NextHop { interface, destination, source: [6, 0, 0, 0, 0, 1], vlans, mtu: MTU })
 }
 
-/// What stands in front of a packet on its way to a backend.
-///
-/// # Panics
-/// For the IPv6 backend, to which nothing is forwarded.
-pub fn link_to(id: u32) -> Link {
-    let Some(hop) = next_hop(id) else {
-        assert_eq!(id, STANDBY, "nothing is forwarded to backend {id}");
-        return Link { destination: STANDBY_MAC, source: OUT_MAC, tags: Vec::new() };
-    };
-    let tags = (0..hop.vlans.count as usize)
-        .map(|i| Tag {
-            protocol: u16::from_be(hop.vlans.protocols[i]),
-            control: u16::from_be(hop.vlans.tags[i]),
-        })
-        .collect();
-    Link { destination: hop.destination, source: hop.source, tags }
-}
-
-/// What stands in front of a packet on its way to a client.
-pub fn link_to_client() -> Link {
-    Link { destination: ROUTER_MAC, source: OUT_MAC, tags: Vec::new() }
-}
+/// Longest packet of every next hop, in bytes.
+pub const MTU: u32 = 1_500;
 
 /// The state of a node on which all is well.
 pub fn image() -> Image {
@@ -180,26 +253,39 @@ pub fn image() -> Image {
         let slots: Vec<u16> = (0..SLOTS).map(|slot| group(slot) as u16).collect();
         Arc::new(slots.try_into().expect("there is a group for every slot"))
     };
-    let backend = |id, vip| (id, Backend::new(backend(id), Some(vip), next_hop(id)));
-    let mut backends: std::collections::BTreeMap<u32, Backend> =
-        (1..=STANDBY).map(|id| backend(id, VIP)).chain([backend(BACKEND6, VIP6)]).collect();
-    backends.get_mut(&2).expect("there is a second backend").own_port = Some(OWN_PORT);
+    let vip = |number| {
+        let table = Some(if number <= VIP6 { number } else { 3 + (number - VIP_DSR) / 2 });
+        (number, Vip { socket: vip_socket(number), rules: rules(), table, names: names_of(number) })
+    };
+    let backend = |id| {
+        let vip = (1..=SIZES.vips).find(|&vip| backends_of(vip).contains(&id));
+        let backend = Backend {
+            mode: mode(id),
+            own_port: own_port(id),
+            tunnel_source: tunnel_source(id),
+            ..Backend::new(backend(id), vip, next_hop(id))
+        };
+        (id, backend)
+    };
     Image {
-        vips: [
-            (VIP, Vip { socket: vip(), rules: rules(), table: Some(1), names: names() }),
-            (VIP6, Vip { socket: vip6(), rules: rules(), table: Some(2), names: Default::default() }),
+        vips: (1..=SIZES.vips).map(vip).collect(),
+        tables: [
+            (1, table(|slot| 1 + slot % 4)),
+            (2, table(|_| 5)),
+            (3, table(|_| 6)),
+            (4, table(|slot| 7 + slot % 4)),
         ]
         .into(),
-        tables: [(1, table(|slot| 1 + slot % 4)), (2, table(|_| 5))].into(),
-        groups: (1..=4).map(|id| (id, Some(id))).chain([(5, Some(BACKEND6))]).collect(),
-        backends,
+        // The standby has no group that is its own.
+        groups: (1..=4).map(|id| (id, Some(id))).chain((5..=10).map(|id| (id, Some(id + 1)))).collect(),
+        backends: (1..=SIZES.backends).map(backend).collect(),
         hosts: [(node().ip(), Host::Node), (peer().ip(), Host::Peer)].into(),
     }
 }
 
 /// Room for [`image`].
 pub const SIZES: Sizes =
-    Sizes { vips: 2, pools: 2, groups: 5, backends: BACKEND6, names: 64, fragments: 1_024, fingerprint: 0 };
+    Sizes { vips: 6, pools: 4, groups: 10, backends: 11, names: 96, fragments: 1_024, fingerprint: 0 };
 
 /// A datagram from the client to the VIP.
 pub fn from_client(payload: &[u8]) -> Datagram {
@@ -209,7 +295,9 @@ pub fn from_client(payload: &[u8]) -> Datagram {
         to: vip(),
         ttl: 64,
         options: Vec::new(),
+        extensions: Vec::new(),
         fragment: DONT_FRAGMENT,
+        part: None,
         protocol: UDP,
         ip_checksum_off: 0,
         checksum: Checksum::Right,
@@ -218,47 +306,14 @@ pub fn from_client(payload: &[u8]) -> Datagram {
     }
 }
 
-/// A datagram from a backend's SIP socket to the client.
+/// A datagram from a backend's SIP socket to a client of its family.
 pub fn from_backend(id: u32, payload: &[u8]) -> Datagram {
-    Datagram { from: backend(id), to: client(), ..from_client(payload) }
+    let from = backend(id);
+    Datagram { from, to: if from.is_ipv4() { client() } else { client6() }, ..from_client(payload) }
 }
 
-/// What the program makes of a datagram to the VIP whose owner is this backend.
-pub fn forwarded(datagram: &Datagram, id: u32) -> Datagram {
-    Datagram { link: link_to(id), to: backend(id), ttl: datagram.ttl - 1, ..datagram.clone() }
-}
-
-/// What the program makes of a backend's datagram to a client.
-pub fn replied(datagram: &Datagram) -> Datagram {
-    Datagram { link: link_to_client(), from: vip(), ttl: datagram.ttl - 1, ..datagram.clone() }
-}
-
-/// The backend that owns a key of this text while all is well: small letters, NULs up to a whole word, XXH64, remainder.
-pub fn owner(key: &[u8]) -> u32 {
-    let mut block = key[..key.len().min(KEY_LIMIT as usize)].to_ascii_lowercase();
-    block.resize(block.len().next_multiple_of(8), 0);
-    owner_of_block(&block)
-}
-
-/// The backend that owns the key of a source: its address, IPv4-mapped, and its port.
-pub fn owner_of_source(source: SocketAddr) -> u32 {
-    let address = match source.ip() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    };
-    let block = [&address.octets()[..], &source.port().to_be_bytes(), &[0; 6]].concat();
-    owner_of_block(&block)
-}
-
-fn owner_of_block(block: &[u8]) -> u32 {
-    1 + (xxhash_rust::xxh64::xxh64(block, SEED) % SLOTS as u64 % 4) as u32
-}
-
-/// A user whose owner is this backend.
-///
-/// # Panics
-/// For a backend that owns nobody while all is well.
-pub fn user_of(id: u32) -> String {
-    let user = (0..1_000).map(|n| format!("user{n}")).find(|user| owner(user.as_bytes()) == id);
-    user.unwrap_or_else(|| panic!("backend {id} owns a user"))
+/// A datagram from a client to a VIP of either family.
+pub fn to_vip(number: u32, payload: &[u8]) -> Datagram {
+    let to = vip_socket(number);
+    Datagram { from: if to.is_ipv4() { client() } else { client6() }, to, ..from_client(payload) }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, panic, process::Command, thread};
 
-use lb_user::datapath::{Code, Counters, Explained, Explainer, Image, ScanLoop};
+use lb_user::datapath::{Code, Counters, Explained, Explainer, Image, ScanLoop, Unnamed};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::example;
@@ -53,6 +53,14 @@ impl Program {
             .unwrap_or_else(|error| panic!("a frame of {} bytes: {error}", frame.len()))
     }
 
+    /// Which hosts were noted that named nobody.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn unnamed(&self) -> Vec<Unnamed> {
+        self.explainer.unnamed().expect("the map can be read")
+    }
+
     /// What was counted since the program was loaded.
     ///
     /// # Panics
@@ -99,8 +107,11 @@ fn enter_namespace() {
         panic!("this test makes a network namespace and loads a program, which takes root: {error}");
     }
     // The file shows the namespace of the thread that opens it.
-    fs::write("/proc/sys/net/ipv4/conf/all/forwarding", "1").expect("forwarding can be switched on");
-    let (router, standby) = (mac(example::ROUTER_MAC), mac(example::STANDBY_MAC));
+    for family in ["ipv4", "ipv6"] {
+        let file = format!("/proc/sys/net/{family}/conf/all/forwarding");
+        fs::write(file, "1").expect("forwarding can be switched on");
+    }
+    let router = mac(example::ROUTER_MAC);
     for line in [
         "link set lo up",
         &format!(
@@ -111,17 +122,23 @@ fn enter_namespace() {
         &format!("link set out up address {}", mac(example::OUT_MAC)),
         "link set far up",
         "address add 10.0.0.1/24 dev out",
+        // An address whose use is not settled yet makes no routes.
+        "address add 2001:db8::1/64 dev out nodad",
         &format!("neighbour add 10.0.0.254 lladdr {router} dev out nud permanent"),
-        &format!(
-            "neighbour add {} lladdr {standby} dev out nud permanent",
-            example::backend(example::STANDBY).ip()
-        ),
+        &format!("neighbour add 2001:db8::fe lladdr {router} dev out nud permanent"),
         "route add 198.51.100.0/24 via 10.0.0.254",
+        "route add 2001:db8:1::/64 via 2001:db8::fe",
         "route add blackhole 203.0.113.1",
         "route add unreachable 203.0.113.2",
         "route add prohibit 203.0.113.3",
     ] {
         ip(line);
+    }
+    // The next hop to the IPv6 backend can be had both ways.
+    let is_asked_for = |&id: &u32| example::next_hop(id).is_none() || id == example::BACKEND6;
+    for id in (1..=example::SIZES.backends).filter(is_asked_for) {
+        let (address, mac) = (example::backend(id).ip(), mac(example::neighbour_mac(id)));
+        ip(&format!("neighbour add {address} lladdr {mac} dev out nud permanent"));
     }
 }
 

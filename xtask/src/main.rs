@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod demo;
 mod fuzz;
+mod kernels;
 mod lint;
 mod process;
 mod setup;
@@ -34,7 +35,7 @@ enum Verb {
     /// Show siplb at work: real Kamailio servers, real calls, one server killed
     Demo(demo::Args),
     /// Load every eBPF program and print what the kernel's verifier had to do for it
-    Verifier,
+    Verifier(verifier::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Demo(args) => demo::run(&args),
-        Verb::Verifier => verifier::run(),
+        Verb::Verifier(args) => verifier::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

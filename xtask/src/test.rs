@@ -2,14 +2,17 @@
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{build, process, setup::Need};
+use crate::{build, kernels, process, setup::Need};
 
 /// The crate whose tests load programs and make network namespaces.
 const PRIVILEGED: &str = "siplb-tests";
 
+/// The filter that means other kernels, and no name.
+const KERNELS: &str = "kernels";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run only tests whose name contains this
+    /// Run only tests whose name contains this; `kernels` runs the packet tests and the daemon on Debian 12's kernel, in QEMU
     filter: Option<String>,
     /// Run only the tests that need neither root nor network namespaces
     #[arg(long)]
@@ -18,6 +21,9 @@ pub(crate) struct Args {
 
 /// Builds, runs the tests, and closes with `N passed, N failed`.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.filter.as_deref() == Some(KERNELS) {
+        return kernels::run()?.close();
+    }
     if !args.fast && !process::is_root() {
         bail!(
             "loading programs and making network namespaces takes root: use `sudo -E cargo xtask test`, or \
@@ -30,27 +36,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.fast {
         total.add(cargo_test(&["--package", PRIVILEGED], args.filter.as_deref()));
     }
-    println!("\n{} passed, {} failed", total.passed, total.failed);
-    ensure!(total.failed == 0, "tests failed");
-    ensure!(total.passed > 0, "no test has a name that contains the filter");
-    Ok(())
+    total.close()
 }
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u64,
-    failed: u64,
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    /// Prints the closing line, and fails if anything did.
+    fn close(self) -> Result<()> {
+        println!("\n{} passed, {} failed", self.passed, self.failed);
+        ensure!(self.failed == 0, "tests failed");
+        ensure!(self.passed > 0, "no test has a name that contains the filter");
+        Ok(())
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
     }
 
     /// What a closing line of a test binary says, such as `test result: ok. 3 passed; 0 failed; 0 ignored; ...`.
-    fn of_line(line: &str) -> Option<Self> {
+    pub(crate) fn of_line(line: &str) -> Option<Self> {
         let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
         let count = |what| counts.split("; ").find_map(|part| part.strip_suffix(what)?.parse().ok());
         Some(Self { passed: count(" passed")?, failed: count(" failed")? })

@@ -47,7 +47,8 @@ pub struct Decision {
     pub start: StartLine,
     /// Which rules were passed over before the one that decided, and why.
     pub passed: PassedOver,
-    /// The text that should have named a backend, where a response or a request within a dialog named none.
+    /// The text that should have named a backend, where a response or a request within a dialog named none: the host of its
+    /// Via or Route. Empty where it has none.
     pub unnamed: Found,
 }
 
@@ -174,8 +175,7 @@ pub fn by_name<A: AtVip>(at_vip: A, known: &mut Known) -> Option<Decision> {
 #[inline(always)]
 fn named_by_request<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
     let message = at_vip.message();
-    let (headers, uri) =
-        (message.headers(known.start.uri(), Wanted::DECIDING, Wanted::ROUTE), known.uri);
+    let (headers, uri) = (message.headers(known.start.uri(), Wanted::DECIDING, Wanted::ROUTE), known.uri);
     known.headers = headers;
     let mut found = Found::NOBODY;
     if headers.route() == 0 {
@@ -193,15 +193,13 @@ fn named_by_request<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
     if found.is_a_backend() {
         return found;
     }
-    known.unnamed = found;
+    // Without a Route there is no text to keep: the Request-URI has the other side's host, and not a server's.
+    known.unnamed = found.from(KeySource::Route);
     if uri.scheme() as u8 == Scheme::Sip as u8 {
         found = at_vip.by_host(uri.host()).from(KeySource::RequestUriHost);
         if found.is_a_backend() {
             known.passed.add(if found.is_down() { PassedOver::DOWN } else { PassedOver::NOTHING });
             return found;
-        }
-        if headers.route() == 0 {
-            known.unnamed = found;
         }
     }
     known.passed.add(PassedOver::URI_UNKNOWN);
@@ -334,5 +332,9 @@ fn keep_alive(rules: &Rules, source: &Source, kind: u8, forwarded: Reason, dropp
         return (dropped, 0, Key::NONE);
     }
     let own = Found::own(rules.own);
-    if own.is_serving() { (forwarded, own.backend(), own.key()) } else { (forwarded, 0, source.key(rules.seed)) }
+    if own.is_serving() {
+        (forwarded, own.backend(), own.key())
+    } else {
+        (forwarded, 0, source.key(rules.seed))
+    }
 }

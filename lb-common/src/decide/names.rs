@@ -70,7 +70,12 @@ impl Found {
 
     #[inline(always)]
     const fn new(named: Named, at: u64, end: u64) -> Self {
-        Self(named.backend as u64 & 0xffff | (named.kind as u64 & 7) << 16 | (at & 0xfff) << 20 | (end & 0xfff) << 32)
+        Self(
+            named.backend as u64 & 0xffff
+                | (named.kind as u64 & 7) << 16
+                | (at & 0xfff) << 20
+                | (end & 0xfff) << 32,
+        )
     }
 
     /// The backend whose own the VIP's port is.
@@ -206,7 +211,8 @@ fn next_route<M: Message>(message: M, host: u64, form: Form) -> u64 {
     if next != 0 {
         return next;
     }
-    let headers = message.headers(host, crate::sip::headers::Wanted::ROUTE, crate::sip::headers::Wanted::ROUTE);
+    let headers =
+        message.headers(host, crate::sip::headers::Wanted::ROUTE, crate::sip::headers::Wanted::ROUTE);
     if headers.route() == 0 { 0 } else { message.header_value(headers.route()) }
 }
 

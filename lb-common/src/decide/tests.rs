@@ -45,7 +45,8 @@ const fn named(backend: u32, kind: NamedKind) -> Named {
 }
 
 fn find(host: u64, port: u32) -> Named {
-    let known = NAMES.iter().find(|(text, its_port, _)| *its_port == port && name_hash(text.as_bytes(), 7) == host);
+    let known =
+        NAMES.iter().find(|(text, its_port, _)| *its_port == port && name_hash(text.as_bytes(), 7) == host);
     known.map_or(Named::NOBODY, |(_, _, named)| *named)
 }
 
@@ -236,7 +237,8 @@ fn a_route_names_the_backend() {
     by_route("Route: <sip:B2.Example:5070;lr>", "B2.Example", 2);
     by_route("Route: <sip:192.0.2.10:15061;lr>", "192.0.2.10", 2);
     by_route("Route: <sip:[2001:DB8::11];lr>", "[2001:DB8::11]", 1);
-    let many = |count: u64| "Route: <sip:vip.example;lr>\r\n".repeat(count as usize) + "Route: <sip:b1.example>";
+    let many =
+        |count: u64| "Route: <sip:vip.example;lr>\r\n".repeat(count as usize) + "Route: <sip:b1.example>";
     by_route(&many(OWN_ROUTES_LIMIT - 1), "b1.example", 1);
     by_route(&many(OWN_ROUTES_LIMIT), "b1.example", 1);
     let text = with_headers("BYE", "sip:x7z@198.51.100.9", &many(OWN_ROUTES_LIMIT + 1));
@@ -261,7 +263,9 @@ fn the_request_uri_s_host_names_the_backend() {
     let text = with_headers("BYE", "sip:x@b1.example", "Route: <sip:b2.example:5070>");
     assert_eq!(named_by(&text, &rules).3, 2);
     // One that names nobody, or the VIP alone, does not count.
-    for route in ["Route: <sip:elsewhere.example;lr>", "Route: <sip:vip.example;lr>", "Route: <tel:1>", "Route:"] {
+    for route in
+        ["Route: <sip:elsewhere.example;lr>", "Route: <sip:vip.example;lr>", "Route: <tel:1>", "Route:"]
+    {
         assert_eq!(named_by(&with_headers("BYE", "sip:x@b1.example", route), &rules), named, "{route}");
     }
     // A name with a port is not the one without.
@@ -316,7 +320,10 @@ fn a_port_of_its_own_names_the_backend_last() {
     let own = (Reason::Named, KeySource::VipPort, "".into(), 9);
     assert_eq!(named_by(&message("BYE", "sip:x@y", CALLEE), &rules), own);
     assert_eq!(named_by("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP other\r\n\r\n", &rules), own);
-    assert_eq!(named_by(&message("INVITE", "sip:alice@example.com", CALLEE), &rules).1, KeySource::RequestUri);
+    assert_eq!(
+        named_by(&message("INVITE", "sip:alice@example.com", CALLEE), &rules).1,
+        KeySource::RequestUri
+    );
     assert_eq!(named_by(&message("BYE", "sip:x@b1.example", CALLEE), &rules).3, 1);
     assert_eq!(named_by(&message("REGISTER", "sip:x", CALLEE), &rules).1, KeySource::To);
     let down = Rules { own: named(0, NamedKind::Down), ..rules };
@@ -335,6 +342,20 @@ fn requests_within_a_dialog_that_name_nobody_are_told_apart() {
         let found = named_by(&message(method, "sip:x@198.51.100.9", CALLEE), &rules(KeyKind::User, &[]));
         assert_eq!(found.0, Reason::Forwarded, "{method}");
     }
+}
+
+#[test]
+fn what_should_have_named_somebody_is_told() {
+    let rules = rules(KeyKind::User, &["example.com"]);
+    let of = |text: &str| {
+        let unnamed = decide(at_vip(text, &rules), &source()).unnamed;
+        let (at, end) = unnamed.text();
+        (unnamed.source(), text[at as usize..end as usize].to_owned())
+    };
+    let bye = |headers: &str| of(&with_headers("BYE", "sip:x@198.51.100.9", headers));
+    assert_eq!(bye("Route: <sip:old.example:5070;lr>"), (KeySource::Route, "old.example".into()));
+    assert_eq!(bye("X: y"), (KeySource::Route, "".into()));
+    assert_eq!(of("SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 10.0.0.99\r\n\r\n"), (KeySource::Via, "10.0.0.99".into()));
 }
 
 #[test]
@@ -372,7 +393,10 @@ fn the_first_domain_is_compared_where_it_stands() {
         let domain = "d".repeat(length);
         assert!(ours(&domain, &[&domain]) && ours(&domain.to_uppercase(), &[&domain]), "{length}");
         assert!(ours(&format!("{domain}."), &[&domain]) && ours(&domain, &["other", &domain]), "{length}");
-        assert!(!ours(&format!("{domain}d"), &[&domain]) && !ours(&format!("e{domain}"), &[&domain]), "{length}");
+        assert!(
+            !ours(&format!("{domain}d"), &[&domain]) && !ours(&format!("e{domain}"), &[&domain]),
+            "{length}"
+        );
     }
     assert!(!ours("a\ndomain", &["a-domain"]) && !ours("a\rdomain", &["a-domain"]));
     assert!(ours("a-1.example", &["a-1.example"]) && !ours("a-\x11.example", &["a-1.example"]));
@@ -399,5 +423,8 @@ fn rules_that_are_passed_over_are_told() {
     for (bit, text) in PassedOver::ALL {
         assert!(seen.0 & bit.0 != 0, "{text}");
     }
-    assert_eq!(decide(at_vip(&message("INVITE", "sip:a@example.com", CALLEE), &ours), &source()).passed, PassedOver::NOTHING);
+    assert_eq!(
+        decide(at_vip(&message("INVITE", "sip:a@example.com", CALLEE), &ours), &source()).passed,
+        PassedOver::NOTHING
+    );
 }

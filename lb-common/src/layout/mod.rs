@@ -20,7 +20,8 @@ pub use counters::{BackendCounter, Counter, Event, EventKind, Unnamed, UnnamedKe
 pub use fragments::{Fragment, FragmentKey};
 pub use trace::{KeySource, Trace};
 pub use vip::{
-    FIRST_DOMAIN_WORDS, KeepAlives, KeyKind, NameKey, Named, NamedKind, PROTOCOL_UDP, Rules, SocketKey, TRANSPORT_UDP, Vip,
+    FIRST_DOMAIN_WORDS, KeepAlives, KeyKind, NameKey, Named, NamedKind, PROTOCOL_UDP, Rules, SocketKey,
+    TRANSPORT_UDP, Vip,
 };
 pub use way::{Backend, Group, Host, HostKey, Mode, NextHop, Ports, Socket, Table, Vlans};
 

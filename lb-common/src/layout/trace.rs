@@ -114,4 +114,3 @@ pub struct Trace {
     /// Padding.
     pub pad: [u8; 4],
 }
-

@@ -154,4 +154,3 @@ impl Ports {
         bitmap[(port.0 >> 6) as usize] |= 1 << (port.0 & 63);
     }
 }
-

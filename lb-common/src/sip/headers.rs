@@ -326,7 +326,9 @@ mod tests {
         for headers in ["Via: x", "v: x", "VIA : x", "V\t: x"] {
             assert_eq!(find(headers), (false, true), "{headers}");
         }
-        for headers in ["Record-Route: x", "Routes: x", "r: x", "Vias: x", "Vi: x", " Route: x", "Service-Route: x"] {
+        for headers in
+            ["Record-Route: x", "Routes: x", "r: x", "Vias: x", "Vi: x", " Route: x", "Service-Route: x"]
+        {
             assert_eq!(find(headers), (false, false), "{headers}");
         }
     }

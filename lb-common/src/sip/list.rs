@@ -1,6 +1,6 @@
 //! Stage seven: the next element of a header that is a list of addresses (RFC 3261 section 7.3.1).
 
-use super::{Message, headers::folded_break, user::blanks, uri::Form};
+use super::{Message, headers::folded_break, uri::Form, user::blanks};
 use crate::swar::{equal, first_of_two};
 
 /// From within the URI of an element to the beginning of the next one on the same header, folded lines included; 0 when
@@ -90,7 +90,15 @@ mod tests {
 
     #[test]
     fn the_last_has_none() {
-        for value in ["<sip:a>\r\n", "<sip:a>\r\nRoute: <b>", "<sip:a,<b>\r\n", "<sip:a>;x=\",<b>\r\n", "<sip:a>,\r\n", "<sip:a>,", "sip:a"] {
+        for value in [
+            "<sip:a>\r\n",
+            "<sip:a>\r\nRoute: <b>",
+            "<sip:a,<b>\r\n",
+            "<sip:a>;x=\",<b>\r\n",
+            "<sip:a>,\r\n",
+            "<sip:a>,",
+            "sip:a",
+        ] {
             assert_eq!(next(value), None, "{value:?}");
         }
     }
@@ -99,7 +107,10 @@ mod tests {
     fn any_alignment() {
         for length in 0..50 {
             let filler = "x".repeat(length);
-            assert_eq!(next(&format!("<sip:{filler}>;p={filler},{}<b>", " ".repeat(length))).as_deref(), Some("<b>"));
+            assert_eq!(
+                next(&format!("<sip:{filler}>;p={filler},{}<b>", " ".repeat(length))).as_deref(),
+                Some("<b>")
+            );
         }
     }
 }

@@ -90,7 +90,11 @@ pub fn key<M: Message>(message: M, at: u64, end: u64, tail: u8, seed: u64) -> u6
         return hash;
     }
     let length = message.user_plain_length(at, end, tail);
-    if length == NOT_SO { message.user_hash_decoded(at, end, tail, seed) } else { message.text_hash(at, at + length, seed) }
+    if length == NOT_SO {
+        message.user_hash_decoded(at, end, tail, seed)
+    } else {
+        message.text_hash(at, at + length, seed)
+    }
 }
 
 /// The same for a user part of at most [`SHORT`] bytes that is canonical as it stands: without `:`, `;` and `%`, and no
@@ -186,8 +190,9 @@ pub fn canonical<M: Message>(message: M, at: u64, end: u64, tail: u8) -> Canonic
 #[inline(always)]
 pub fn decode<M: Message>(user: &mut Canonical, message: M, at: u64, end: u64, tail: u8) {
     *user = Canonical { words: [0; WORDS], length: message.zero() };
-    let mut digits = message.zero();
-    let mut others = message.zero();
+    // How many digits there are, and, from bit 32 on, whether there is anything that no number has: one number, since all
+    // that a closure remembers costs stack twice.
+    let mut seen = message.zero();
     message.windows(
         at,
         #[inline(always)]
@@ -200,17 +205,18 @@ pub fn decode<M: Message>(user: &mut Canonical, message: M, at: u64, end: u64, t
             let (escape, decoded) = unescape(low);
             let escape = if at + 3 <= end { escape } else { message.zero() };
             let byte = message.hide(select(escape, decoded, byte));
-            digits = message.hide(digits + member(DIGITS, byte));
             let plus = if user.length == 0 { PLUS } else { NOTHING };
-            others = message.hide(others)
-                | (1 & !(member(DIGITS, byte) | member(SEPARATORS, byte) | member(plus, byte)));
+            let digit = member(DIGITS, byte);
+            let other = 1 & !(digit | member(SEPARATORS, byte) | member(plus, byte));
+            seen = message.hide((seen + digit) | other << 32);
             user.put(user.length, byte);
             user.length += 1;
             message.hide(1 + 2 * escape)
         },
     );
     user.length = message.hide(user.length);
-    (digits, others) = (message.hide(digits), message.hide(others));
+    let seen = message.hide(seen);
+    let (digits, others) = (seen & 0xffff_ffff, seen >> 32);
     if digits != 0 && others == 0 {
         shorten(message, user, digits, tail as u64);
     }

@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn unreadable() {
-        for value in ["", "h", "SIP/2.0", "SIP/2.0/UDP", "SIP/2.0/UDP\r\nTo: h", "SIP/2.0\r\nh", "SIP/2.0/UDP \0h"] {
+        for value in
+            ["", "h", "SIP/2.0", "SIP/2.0/UDP", "SIP/2.0/UDP\r\nTo: h", "SIP/2.0\r\nh", "SIP/2.0/UDP \0h"]
+        {
             assert_eq!(host(value), None, "{value:?}");
         }
     }
@@ -113,7 +115,11 @@ mod tests {
     fn any_alignment() {
         for length in 0..40 {
             let blanks = " ".repeat(length);
-            assert_eq!(host(&format!("SIP{blanks}/2.0/{blanks}UDP {blanks}h;x")).as_deref(), Some("h"), "{length}");
+            assert_eq!(
+                host(&format!("SIP{blanks}/2.0/{blanks}UDP {blanks}h;x")).as_deref(),
+                Some("h"),
+                "{length}"
+            );
             let token = "T".repeat(length + 1);
             assert_eq!(host(&format!("SIP/2.0/{token} h;x")).as_deref(), Some("h"), "{length}");
         }

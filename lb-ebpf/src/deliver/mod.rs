@@ -7,12 +7,7 @@ mod too_big;
 
 pub(crate) use nat::{End, Rewrite, readdress, rewrite};
 
-use crate::{
-    frame::Part,
-    notes::Notes,
-    packet::Packet,
-    state::State,
-};
+use crate::{frame::Part, notes::Notes, packet::Packet, state::State};
 use lb_common::{
     layout::{Backend, Mode},
     reason::Reason,

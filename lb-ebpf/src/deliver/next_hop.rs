@@ -64,12 +64,14 @@ fn ask(packet: Packet, ip: u64, tags: u64, is_v4: bool) -> Result<u32, u8> {
     // SAFETY: all zeroes is a valid value of this C structure.
     let mut question: bpf_fib_lookup = unsafe { zeroed() };
     if is_v4 {
-        let [source, destination] = packet.read::<[u32; 2]>(ip + IPV4_SOURCE).ok_or(Reason::Truncated as u8)?;
+        let [source, destination] =
+            packet.read::<[u32; 2]>(ip + IPV4_SOURCE).ok_or(Reason::Truncated as u8)?;
         question.family = AF_INET;
         question.__bindgen_anon_3.ipv4_src = source;
         question.__bindgen_anon_4.ipv4_dst = destination;
     } else {
-        let [source, destination] = packet.read::<[[u32; 4]; 2]>(ip + IPV6_SOURCE).ok_or(Reason::Truncated as u8)?;
+        let [source, destination] =
+            packet.read::<[[u32; 4]; 2]>(ip + IPV6_SOURCE).ok_or(Reason::Truncated as u8)?;
         question.family = AF_INET6;
         question.__bindgen_anon_3.ipv6_src = source;
         question.__bindgen_anon_4.ipv6_dst = destination;

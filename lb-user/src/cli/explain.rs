@@ -52,7 +52,19 @@ pub(super) fn run(context: &Context, Args { files, payload }: &Args) -> Result<(
 }
 
 fn table(explained: &[Explanation]) -> String {
-    let names = [">#", "VERDICT", "XDP", "REASON", "METHOD", "KEY FROM", "KEY", ">SLOT", "GROUP", "BACKEND", "NOT DECIDED BY"];
+    let names = [
+        ">#",
+        "VERDICT",
+        "XDP",
+        "REASON",
+        "METHOD",
+        "KEY FROM",
+        "KEY",
+        ">SLOT",
+        "GROUP",
+        "BACKEND",
+        "NOT DECIDED BY",
+    ];
     let mut columns = Columns::new(&names);
     for packet in explained {
         columns.row(vec![

@@ -45,6 +45,8 @@ pub struct Status {
     pub version: String,
     /// Number of the live state.
     pub generation: u32,
+    /// How the program's scanning loops turn: `may_goto`, or `bpf_loop` on kernels without that instruction.
+    pub scan_loop: String,
     /// Seconds since the daemon started.
     pub uptime_s: u64,
     /// Fingerprint of the hash key, in hexadecimal digits: the same on every node.

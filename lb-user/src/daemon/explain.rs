@@ -121,7 +121,9 @@ fn key(
     let message = Bytes::new(payload);
     match source {
         KeySource::None | KeySource::VipPort | KeySource::Fragment | KeySource::Icmp => None,
-        KeySource::Route | KeySource::RequestUriHost | KeySource::Via => Some(host(message, at, end)),
+        KeySource::Route | KeySource::RequestUriHost | KeySource::Via => {
+            Some(host(message, at, end) + &port(message, end))
+        }
         KeySource::Source => sender(frame).map(|sender| sender.to_string()),
         KeySource::CallId => Some(printable(message.text(at, end))),
         KeySource::RequestUri | KeySource::To | KeySource::From => {
@@ -145,6 +147,13 @@ fn key(
 fn host(message: Bytes<'_>, at: u64, end: u64) -> String {
     let host = printable(message.text(at, end)).to_ascii_lowercase();
     host.strip_suffix('.').unwrap_or(&host).to_owned()
+}
+
+/// The port behind a host, with its colon, as it is written; nothing where there is none.
+fn port(message: Bytes<'_>, at: u64) -> String {
+    let behind = message.text(at, message.len());
+    let digits = behind.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count();
+    if behind.first() == Some(&b':') { printable(&behind[..=digits]) } else { String::new() }
 }
 
 /// Where a frame came from.

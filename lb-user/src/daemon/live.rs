@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::datapath::image::Image;
-use crate::datapath::{Counters, Datapath, Unnamed};
+use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
 
 /// A datapath that is live.
 pub trait Live: Send + 'static {
@@ -15,6 +15,9 @@ pub trait Live: Send + 'static {
 
     /// Number of what is live; 0 before the first.
     fn generation(&self) -> u32;
+
+    /// How the program's scanning loops turn.
+    fn scan_loop(&self) -> ScanLoop;
 
     /// All that was counted.
     ///
@@ -54,6 +57,10 @@ impl Live for Datapath {
 
     fn generation(&self) -> u32 {
         self.generation()
+    }
+
+    fn scan_loop(&self) -> ScanLoop {
+        ScanLoop::of_kernel()
     }
 
     fn counters(&self) -> Result<Counters> {
@@ -104,6 +111,10 @@ impl Live for InMemory {
 
     fn generation(&self) -> u32 {
         self.generation
+    }
+
+    fn scan_loop(&self) -> ScanLoop {
+        ScanLoop::MayGoto
     }
 
     fn counters(&self) -> Result<Counters> {

@@ -40,6 +40,7 @@ impl<D: Live> Core<D> {
         Ok(api::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.datapath.generation(),
+            scan_loop: self.datapath.scan_loop().to_string(),
             uptime_s: self.started.elapsed().as_secs(),
             fingerprint: fingerprint(self.fingerprint),
             interfaces: self.interfaces.clone(),

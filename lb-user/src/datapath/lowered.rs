@@ -130,7 +130,11 @@ impl Lowered {
             port,
             own_port,
             mode: backend.mode as u32,
-            tunnel: if backend.mode == Mode::Ipip { backend.tunnel_source.into() } else { Address::default() },
+            tunnel: if backend.mode == Mode::Ipip {
+                backend.tunnel_source.into()
+            } else {
+                Address::default()
+            },
         };
         self.backends.insert(id, entry);
         self.hosts.insert(HostKey { address, half: 0 }, Host::Backend);

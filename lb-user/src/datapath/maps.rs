@@ -127,7 +127,13 @@ impl StateMaps {
         let with_half = |key: SocketKey| SocketKey { half, ..key };
         write_hash(&mut self.vips, with_half, As, &mut known.vips, &to.vips)?;
         write_hash(&mut self.sockets, with_half, As, &mut known.sockets, &to.sockets)?;
-        write_hash(&mut self.names, |key| NameKey { half: half as u16, ..key }, As, &mut known.names, &to.names)?;
+        write_hash(
+            &mut self.names,
+            |key| NameKey { half: half as u16, ..key },
+            As,
+            &mut known.names,
+            &to.names,
+        )?;
         write_hash(
             &mut self.hosts,
             |key| HostKey { half, ..key },
@@ -224,7 +230,9 @@ fn read_hosts(
     let mut entries = BTreeMap::new();
     for entry in map.iter() {
         let (As(key), number) = entry.doing("read the pinned maps")?;
-        let host = [Host::Node, Host::Peer, Host::Backend, Host::Vip].into_iter().find(|host| *host as u32 == number);
+        let host = [Host::Node, Host::Peer, Host::Backend, Host::Vip]
+            .into_iter()
+            .find(|host| *host as u32 == number);
         if let (true, Some(host)) = (key.half == half, host) {
             entries.insert(HostKey { half: 0, ..key }, host);
         }

@@ -108,7 +108,13 @@ fn way_out(facts: &Facts, interfaces: &[String], backend: IpAddr) -> Result<WayO
         link = facts.links.get(&interface).ok_or_else(|| Obstacle::OtherInterface(name()))?;
     }
     let source = out.mac.ok_or_else(|| Obstacle::NotEthernet(name()))?;
-    Ok(WayOut { interface, source, vlans: vlans(&tags), mtu: out.mtu, neighbour: (index, gateway.unwrap_or(backend)) })
+    Ok(WayOut {
+        interface,
+        source,
+        vlans: vlans(&tags),
+        mtu: out.mtu,
+        neighbour: (index, gateway.unwrap_or(backend)),
+    })
 }
 
 /// Tags as they lie in a frame, outermost first. `tags` has the innermost first: the order in which they are put on.

@@ -168,13 +168,7 @@ impl Planner {
         all
     }
 
-    fn plan_vip(
-        &self,
-        vip: &Vip,
-        config: &Config,
-        image: &Image,
-        names: BTreeMap<Name, Named>,
-    ) -> VipEntry {
+    fn plan_vip(&self, vip: &Vip, config: &Config, image: &Image, names: BTreeMap<Name, Named>) -> VipEntry {
         let pool = config.pool(&vip.pool);
         let number = pool.and_then(|pool| self.ids.tables.get(&pool.name));
         VipEntry {
@@ -195,7 +189,8 @@ fn standing(
 ) -> Standing {
     let pool_plan = plan.pool(&pool.name);
     let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
-    let is_up = !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+    let is_up =
+        !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
     if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
         return Standing::Serves;
     }
@@ -255,7 +250,8 @@ pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
     for (entry, domain) in domains.iter_mut().zip(&vip.domains) {
         *entry = domain_hash(domain.as_bytes(), seed);
     }
-    let (first, first_mask) = vip.domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
+    let (first, first_mask) =
+        vip.domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
     let key = match pool.map_or(KeyRule::User, |pool| pool.key) {
         KeyRule::User => KeyKind::User,
         KeyRule::Aor => KeyKind::Aor,

@@ -1,18 +1,20 @@
 //! The packets, and which program each is for.
 
 use std::{
-    collections::BTreeMap,net::SocketAddr, sync::Arc};
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use etherparse::PacketBuilder;
 use lb_common::{
     decide::{domain_hash, first_domain},
-    layout::{KeyKind, NextHop, Rules, Vlans},
+    layout::{KeyKind, Mode, NextHop, Rules, Vlans},
     limits::DOMAINS_LIMIT,
     slot::SLOTS,
 };
 use lb_user::datapath::{
     Image, Sizes,
-    image::{Backend, Vip},
+    image::{Backend, Name, NamePort, Named, Vip},
 };
 
 use crate::lab::{Lab, NEIGHBOUR};
@@ -25,10 +27,13 @@ pub(crate) enum Program {
     Parse,
     L4,
     Siplb,
+    /// The same, from the object for kernels before 6.9.
+    BpfLoop,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 5] = [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Empty, Self::Swap, Self::Parse, Self::L4, Self::Siplb, Self::BpfLoop];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -37,6 +42,23 @@ impl Program {
             Self::Parse => "parse",
             Self::L4 => "l4",
             Self::Siplb => "siplb",
+            Self::BpfLoop => "siplb by bpf_loop",
+        }
+    }
+
+    /// Its name in the object.
+    pub(crate) const fn entry(self) -> &'static str {
+        match self {
+            Self::BpfLoop => Self::Siplb.name(),
+            _ => self.name(),
+        }
+    }
+
+    /// The object's file, where `cargo xtask build` leaves it.
+    pub(crate) const fn object(self) -> &'static str {
+        match self {
+            Self::BpfLoop => "bench-bpf-loop.bpf.o",
+            _ => "bench.bpf.o",
         }
     }
 
@@ -57,22 +79,42 @@ pub(crate) struct Case {
     pub(crate) aim: Option<f64>,
 }
 
-pub(crate) const SIZES: Sizes =
-    Sizes { vips: 256, pools: 16, groups: 4_096, backends: 4_096, names: 32_768, fragments: 16_384, fingerprint: 0 };
+pub(crate) const SIZES: Sizes = Sizes {
+    vips: 256,
+    pools: 16,
+    groups: 4_096,
+    backends: 4_096,
+    names: 32_768,
+    fragments: 16_384,
+    fingerprint: 0,
+};
 
 const VIP: &str = "192.0.2.10:5060";
+const VIP_V6: &str = "[2001:db8::10]:5060";
+const VIP_DSR: &str = "192.0.2.11:5060";
+const VIP_IPIP: &str = "192.0.2.12:5060";
+const CLIENT_V6: &str = "[2001:db8:1::1]:5062";
 const BACKEND: &str = "10.0.0.11:5070";
 const CLIENT: &str = "198.51.100.1:5062";
 const SEED: u64 = 0x5eed;
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
 
-/// One VIP, one group, one backend, and a next hop from user space.
+/// A VIP for each family and way to forward, each with one group of one backend, and a next hop from user space. The first
+/// knows its backend by an alias.
 pub(crate) fn image(lab: &Lab) -> Image {
     let mut domains = [0; DOMAINS_LIMIT];
     domains[0] = domain_hash(b"example.com", SEED);
     let (first, first_mask) = first_domain(b"example.com");
-    let rules = Rules { seed: SEED, key: KeyKind::User as u8, domain_count: 1, first, first_mask, domains, ..Rules::default() };
+    let rules = Rules {
+        seed: SEED,
+        key: KeyKind::User as u8,
+        domain_count: 1,
+        first,
+        first_mask,
+        domains,
+        ..Rules::default()
+    };
     let hop = NextHop {
         interface: lab.interface,
         destination: NEIGHBOUR,
@@ -80,13 +122,25 @@ pub(crate) fn image(lab: &Lab) -> Image {
         vlans: Vlans::default(),
         mtu: 1_500,
     };
-    Image {
-        vips: [(1, Vip { socket: socket(VIP), rules, table: Some(1), names: BTreeMap::new() })].into(),
-        tables: [(1, Arc::new([1; SLOTS]))].into(),
-        groups: [(1, Some(1))].into(),
-        backends: [(1, Backend::new(socket(BACKEND), Some(1), Some(hop)))].into(),
-        ..Image::default()
+    let mut image = Image::default();
+    for (id, vip, backend, mode) in [
+        (1, VIP, BACKEND, Mode::Nat),
+        (2, VIP_V6, "[2001:db8::11]:5070", Mode::Nat),
+        (3, VIP_DSR, "10.0.0.13:5060", Mode::Dsr),
+        (4, VIP_IPIP, "10.0.0.14:5060", Mode::Ipip),
+    ] {
+        let name = |port| Name { host: "b1.sip.example.com".into(), port };
+        let names =
+            [(name(NamePort::None), Named::Backend(id)), (name(NamePort::Any), Named::Backend(id))].into();
+        let table = Arc::new([id as u16; SLOTS]);
+        image.vips.insert(id, Vip { socket: socket(vip), rules, table: Some(id), names });
+        image.tables.insert(id, table);
+        image.groups.insert(id, Some(id));
+        let tunnel_source = [172, 16, 0, 0].into();
+        let entry = Backend { mode, tunnel_source, ..Backend::new(socket(backend), Some(id), Some(hop)) };
+        image.backends.insert(id, entry);
     }
+    image
 }
 
 /// Every row, in the order of the report.
@@ -94,6 +148,8 @@ pub(crate) fn all() -> Vec<Case> {
     let invite = |user: &str, length| frame(CLIENT, VIP, &invite(&format!("sip:{user}@example.com"), length));
     let user_10 = "aliceliddl";
     let user_32 = "alice.liddell.of.wonderland-0001";
+    let siplb = Program::Siplb;
+    let own = self::invite(&format!("sip:{user_10}@example.com"), 600);
     let case = |name, program, frame, action, aim| Case { name, program, frame, action, aim };
     vec![
         case("empty program", Program::Empty, invite(user_10, 600), XDP_TX, None),
@@ -123,13 +179,31 @@ pub(crate) fn all() -> Vec<Case> {
         ),
         case("INVITE, number +12015550123", Program::Siplb, invite("+12015550123", 600), XDP_TX, None),
         case("INVITE, percent-escaped user", Program::Siplb, invite("%61liceliddl", 600), XDP_TX, None),
-        case("INVITE read to the empty line, 600 bytes", Program::Siplb, userless_invite(600), XDP_TX, None),
+        case("INVITE read to the empty line, 600 bytes", siplb, foreign_invite(600), XDP_TX, None),
+        case("INVITE read to its end, no user, 600 bytes", siplb, userless_invite(600), XDP_TX, None),
+        case("BYE by Route, Route at 200", siplb, frame(CLIENT, VIP, &bye(200)), XDP_TX, None),
+        case("response by Via", siplb, frame(CLIENT, VIP, NAMED_OK), XDP_TX, None),
+        case("first fragment of an INVITE", siplb, fragments().0, XDP_TX, None),
+        case("later fragment", siplb, fragments().1, XDP_TX, None),
+        case("INVITE, own domain, IPv6", siplb, frame(CLIENT_V6, VIP_V6, &own), XDP_TX, None),
+        case("INVITE, own domain, dsr", siplb, frame(CLIENT, VIP_DSR, &own), XDP_TX, None),
+        case("INVITE, own domain, ipip", siplb, frame(CLIENT, VIP_IPIP, &own), XDP_TX, None),
         case("REGISTER, To at 150", Program::Siplb, register(150), XDP_TX, None),
         case("REGISTER, To at 350", Program::Siplb, register(350), XDP_TX, Some(4.0)),
         case("REGISTER, To at 900", Program::Siplb, register(900), XDP_TX, None),
         case("reply of a backend", Program::Siplb, frame(BACKEND, CLIENT, OK), XDP_TX, None),
         case("foreign UDP", Program::Siplb, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
         case("foreign TCP", Program::Siplb, tcp(), XDP_PASS, None),
+        case(
+            "INVITE, own domain, user 10, by bpf_loop",
+            Program::BpfLoop,
+            invite(user_10, 600),
+            XDP_TX,
+            None,
+        ),
+        case("INVITE to the empty line, by bpf_loop", Program::BpfLoop, userless_invite(600), XDP_TX, None),
+        case("REGISTER, To at 350, by bpf_loop", Program::BpfLoop, register(350), XDP_TX, None),
+        case("REGISTER, To at 900, by bpf_loop", Program::BpfLoop, register(900), XDP_TX, None),
     ]
 }
 
@@ -151,12 +225,32 @@ fn ends(from: &str, to: &str) -> ([u8; 4], u16, [u8; 4], u16) {
 }
 
 fn frame(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
-    let (from, from_port, to, to_port) = ends(from, to);
-    let builder =
-        PacketBuilder::ethernet2(NEIGHBOUR, [2, 0, 0, 0, 0, 1]).ipv4(from, to, 64).udp(from_port, to_port);
+    let ethernet = PacketBuilder::ethernet2(NEIGHBOUR, [2, 0, 0, 0, 0, 1]);
+    let (from, to) = (socket(from), socket(to));
+    let ip = match (from.ip(), to.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
+        (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
+        _ => panic!("addresses of two families"),
+    };
     let mut frame = Vec::new();
-    builder.write(&mut frame, payload).expect("memory takes every frame");
+    ip.udp(from.port(), to.port()).write(&mut frame, payload).expect("memory takes every frame");
     frame
+}
+
+/// The two fragments of an INVITE whose header is 2,000 bytes long.
+fn fragments() -> (Vec<u8>, Vec<u8>) {
+    const FIRST: usize = 1_480;
+    let whole = frame(CLIENT, VIP, &invite("sip:aliceliddl@example.com", 2_000));
+    let (link, header) = (&whole[..14], &whole[14..34]);
+    let part = |bytes: &[u8], field: u16| {
+        let mut header = header.to_vec();
+        header[2..4].copy_from_slice(&(20 + bytes.len() as u16).to_be_bytes());
+        header[4..8].copy_from_slice(&[0x12, 0x34, (field >> 8) as u8, field as u8]);
+        // The checksum is not looked at on the way, only changed.
+        [link, &header, bytes].concat()
+    };
+    let (first, later) = whole[34..].split_at(FIRST);
+    (part(first, 0x2000), part(later, (FIRST / 8) as u16))
 }
 
 fn tcp() -> Vec<u8> {
@@ -167,6 +261,26 @@ fn tcp() -> Vec<u8> {
     let mut frame = Vec::new();
     builder.write(&mut frame, b"x").expect("memory takes every frame");
     frame
+}
+
+const NAMED_OK: &[u8] =
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP b1.sip.example.com;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n";
+
+/// A BYE whose Route line begins at byte `at`.
+fn bye(at: usize) -> Vec<u8> {
+    let first =
+        "BYE sip:x7f3a9@198.51.100.9:49152 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1:5062;branch=z9hG4bK7\r\n";
+    let text = format!(
+        "{first}{}Route: <sip:b1.sip.example.com;lr>\r\nFrom: <sip:bob@example.com>;tag=1\r\n\
+         To: <sip:aliceliddl@example.com>;tag=2\r\nCall-ID: a84b4c76e66710@198.51.100.1\r\nContent-Length: 0\r\n\r\n",
+        filler(at - first.len())
+    );
+    text.into_bytes()
+}
+
+/// An INVITE to a domain that is not ours: it names no backend, which is known at its empty line.
+fn foreign_invite(length: usize) -> Vec<u8> {
+    frame(CLIENT, VIP, &invite("sip:aliceliddl@example.org", length))
 }
 
 /// Headers as a telephone sends them, so that a header of `length` bytes has lines of common lengths.

@@ -49,9 +49,9 @@ impl Object {
     }
 }
 
-/// The object with the benchmark's programs, where `cargo xtask build` leaves it.
-pub(crate) fn object() -> Result<Object> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/bench.bpf.o");
+/// An object with the benchmark's programs, where `cargo xtask build` leaves it.
+pub(crate) fn object(name: &str) -> Result<Object> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf").join(name);
     let file = std::fs::read(&path).context("the eBPF object is not built yet: run `cargo xtask build`")?;
     let words = file.chunks(8).map(|chunk| {
         let mut word = [0; 8];

@@ -29,12 +29,12 @@ fn main() -> Result<()> {
     }
     ensure!(nix::unistd::Uid::effective().is_root(), "the benchmark loads BPF programs: run it as root");
     let lab = lab::enter()?;
-    let object = lab::object()?;
     let image = cases::image(&lab);
     let sizes = cases::SIZES;
     let mut programs = BTreeMap::new();
     for program in Program::ALL {
-        let code = Code { object: object.bytes(), program: program.name() };
+        let object = lab::object(program.object())?;
+        let code = Code { object: object.bytes(), program: program.entry() };
         let mut instance = Explainer::untraced(code, &sizes, &image)?;
         let verified = instance.verified_instructions()?;
         programs.insert(program, (instance, verified));

@@ -1,5 +1,8 @@
-//! Real Kamailio registrars as the second stage, after `tests/kamailio/registrar.cfg`.
+//! Real Kamailio servers as the second stage: registrars after `tests/kamailio/registrar.cfg`, and proxies that stay in the
+//! dialog after `tests/kamailio/proxy.cfg`.
 
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -7,12 +10,49 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::process::{Process, command, output};
-use crate::topology::{DOMAIN, Host, SIP_PORT};
+use crate::lab::Lab;
+use crate::netns::Netns;
+use crate::topology::{DOMAIN, Family, Host, SIP_PORT};
 
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
+const REGISTRAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
+const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/proxy.cfg");
+/// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server that refuses at once:
+/// one that is not there costs seconds.
+const WITH_HOSTS: &str =
+    "mount --bind \"$0/hosts\" /etc/hosts && mount --bind \"$0/resolv.conf\" /etc/resolv.conf && exec \"$@\"";
 const START_LIMIT: Duration = Duration::from_secs(15);
 
-/// One registrar; dropped, it is killed.
+/// What a proxy is to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Proxy {
+    /// Of its socket, the VIP and the backends.
+    pub family: Family,
+    /// Listens on the VIP itself, as a backend of a `dsr` or `ipip` pool does, and not on its own address.
+    pub is_at_vip: bool,
+}
+
+impl Proxy {
+    /// The host name by which a backend's proxy names itself.
+    pub fn alias(host: &Host) -> String {
+        format!("{}.sip.{DOMAIN}", host.name)
+    }
+
+    fn address(self, host: &Host) -> IpAddr {
+        if self.is_at_vip { self.family.vip() } else { host.address_of(self.family) }
+    }
+
+    /// What the source addresses of the proxies' own requests match.
+    fn peers(self) -> String {
+        let vip = self.family.vip().to_string().replace('.', "\\.");
+        match (self.is_at_vip, self.family) {
+            (true, _) => format!("^\\[?{vip}\\]?$"),
+            (false, Family::V4) => "^10\\.0\\.0\\.".to_owned(),
+            (false, Family::V6) => "^\\[?2001:db8:c:".to_owned(),
+        }
+    }
+}
+
+/// One server; dropped, it is killed.
 #[derive(Debug)]
 pub struct Kamailio {
     name: String,
@@ -26,15 +66,49 @@ impl Kamailio {
     /// # Errors
     /// When Kamailio is missing, ends at once, or takes longer than some seconds.
     pub fn start(host: &Host, folder: &Path) -> Result<Self> {
+        let command = host.netns.command("kamailio");
+        let listen = format!("udp:{}:{SIP_PORT}", host.address);
+        Self::start_with(host, folder, command, REGISTRAR, &[("LISTEN", listen)])
+    }
+
+    /// Starts a record-routing proxy, with an empty location table, on `host` of this lab, and waits until it can be asked.
+    ///
+    /// # Errors
+    /// As [`Kamailio::start`].
+    pub fn start_proxy(lab: &Lab, host: &Host, proxy: Proxy) -> Result<Self> {
+        let folder = lab.folder();
+        let vip = proxy.family.vip();
+        let names: Vec<String> = lab.topology().backends.iter().map(Proxy::alias).collect();
+        fs::write(folder.join("hosts"), format!("127.0.0.1 localhost\n{vip} {}\n", names.join(" ")))?;
+        fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\noptions attempts:1\n")?;
+        let listen = SocketAddr::from((proxy.address(host), SIP_PORT));
+        let listen = format!("udp:{} advertise {}:{SIP_PORT}", listen, Proxy::alias(host));
+        let definitions = [
+            ("LISTEN", listen),
+            ("VIP_URI", format!("\"sip:{}\"", proxy.family.vip_socket())),
+            ("PEERS", format!("\"{}\"", proxy.peers())),
+        ];
+        let command = command_with_hosts(&host.netns, &folder, "kamailio");
+        Self::start_with(host, &folder, command, PROXY, &definitions)
+    }
+
+    fn start_with(
+        host: &Host,
+        folder: &Path,
+        mut command: Command,
+        config: &str,
+        definitions: &[(&str, String)],
+    ) -> Result<Self> {
         let control = folder.join(format!("{}.ctl", host.name));
-        let mut command = host.netns.command("kamailio");
         command
             // In the foreground, complaining to its log, with 32 MiB shared and 4 MiB for each process.
-            .args(["-DD", "-E", "-m", "32", "-M", "4", "-f", CONFIG, "-w"])
+            .args(["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w"])
             .arg(folder)
-            .args(["-A", &format!("LISTEN=udp:{}:{SIP_PORT}", host.address)])
             .args(["-A", &format!("DOMAIN=\"{DOMAIN}\"")])
             .args(["-A", &format!("CONTROL=\"unixs:{}\"", control.display())]);
+        for (name, value) in definitions {
+            command.args(["-A", &format!("{name}={value}")]);
+        }
         let log = folder.join(format!("{}.log", host.name));
         let process = Process::spawn(&format!("Kamailio {}", host.name), command, &log)?;
         let mut kamailio = Self { name: host.name.clone(), control, process };
@@ -65,10 +139,27 @@ impl Kamailio {
         Ok(users)
     }
 
+    /// One of the proxy's own counts; the head of its configuration says which there are.
+    ///
+    /// # Errors
+    /// When it doesn't answer, or doesn't count that.
+    pub fn count(&self, what: &str) -> Result<u64> {
+        let answer = output(kamcmd(&self.control, &["cnt.get", "script", what]))
+            .with_context(|| format!("cannot ask Kamailio {} for `{what}`", self.name))?;
+        answer.trim().parse().with_context(|| format!("`{what}` is {answer:?}"))
+    }
+
     /// SIGKILL to all its processes at once, and with them to everything it remembers.
     pub fn kill(mut self) {
         self.process.kill();
     }
+}
+
+/// A command for `program` inside a namespace, to which the `hosts` of `folder` is /etc/hosts.
+fn command_with_hosts(netns: &Netns, folder: &Path, program: &str) -> Command {
+    let mut command = netns.command("unshare");
+    command.args(["--mount", "sh", "-c", WITH_HOSTS]).arg(folder).arg(program);
+    command
 }
 
 fn kamcmd(control: &Path, arguments: &[&str]) -> Command {

@@ -9,7 +9,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::unistd::geteuid;
 
 use crate::netns::Netns;
-use crate::topology::Topology;
+use crate::topology::{Shape, Topology};
 
 const BPF_FOLDER: &str = "/sys/fs/bpf";
 
@@ -29,11 +29,11 @@ impl Lab {
     /// # Errors
     /// When not root, when another run under this name is alive, or when a step fails; what was already made
     /// is removed again.
-    pub fn create(name: &str, backends: u8) -> Result<Self> {
+    pub fn create(name: &str, shape: impl Into<Shape>) -> Result<Self> {
         ensure!(geteuid().is_root(), "network namespaces and XDP need root: run this as root");
         let lock = lock(name)?;
         clean(name)?;
-        let topology = make(name, backends).inspect_err(|_| report(clean(name)))?;
+        let topology = make(name, shape.into()).inspect_err(|_| report(clean(name)))?;
         Ok(Self { name: name.to_owned(), topology, _lock: lock })
     }
 
@@ -81,11 +81,11 @@ pub fn clean(name: &str) -> Result<()> {
     results.into_iter().collect()
 }
 
-fn make(name: &str, backends: u8) -> Result<Topology> {
+fn make(name: &str, shape: Shape) -> Result<Topology> {
     let folder = folder(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     mount_bpffs()?;
-    Topology::create(name, backends)
+    Topology::create(name, shape)
 }
 
 /// Mounts the BPF file system where everything expects it, if nobody has yet.

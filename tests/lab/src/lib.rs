@@ -7,6 +7,9 @@
 //!                            192.0.2.10 VIP, on lo          ...
 //! ```
 //!
+//! Everybody has an IPv6 address as well. [`topology::Shape`] has what else there can be: one network for all backends, and a
+//! telephone behind a NAT.
+//!
 //! `cargo xtask demo` and the end-to-end tests build on it. The network is real (veth pairs, the kernel's own
 //! forwarding), and so are the servers (Kamailio) and the traffic (sipp); only the wires are short.
 //!
@@ -22,10 +25,10 @@ pub mod siplb;
 pub mod sipp;
 pub mod topology;
 
-pub use kamailio::Kamailio;
+pub use kamailio::{Kamailio, Proxy};
 pub use lab::{Lab, clean};
 pub use netns::Netns;
 pub use process::Process;
 pub use siplb::Siplb;
-pub use sipp::{Sipp, Tally};
-pub use topology::Topology;
+pub use sipp::{Seat, Sipp, Tally};
+pub use topology::{Family, Shape, Topology};

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::interrupt::wait_until;
 use crate::lab::Lab;
 use crate::process::{Process, command, output};
-use crate::topology::{DOMAIN, SIP_PORT, VIP};
+use crate::kamailio::Proxy;
+use crate::topology::{DOMAIN, Family, SIP_PORT};
 
 /// Health by the defaults takes some seconds to turn; this is what nobody should have to wait for.
 const HEALTH_LIMIT: Duration = Duration::from_secs(30);
@@ -87,8 +88,34 @@ impl Siplb {
     }
 }
 
+/// What a configuration is to say, beside who there is.
+#[derive(Debug, Clone, Copy)]
+pub struct Service<'a> {
+    /// Of the VIP and of the backends.
+    pub family: Family,
+    /// `nat`, `dsr` or `ipip`.
+    pub forward: &'a str,
+    /// With each backend's alias, which its [`Proxy`] names itself by.
+    pub has_aliases: bool,
+    /// Without the domain, every request is read to its end.
+    pub has_domain: bool,
+    /// More lines of the pool.
+    pub pool: &'a str,
+}
+
+impl Default for Service<'_> {
+    fn default() -> Self {
+        Self { family: Family::V4, forward: "nat", has_aliases: false, has_domain: true, pool: "" }
+    }
+}
+
 /// The configuration of a lab's node: native XDP on all interfaces, `nat`, every backend a group of its own.
 pub fn config(lab: &Lab) -> String {
+    config_for(lab, &Service::default())
+}
+
+/// The same, for a service of another kind.
+pub fn config_for(lab: &Lab, service: &Service<'_>) -> String {
     let interfaces = lab.topology().node_interfaces();
     let folder = lab.folder();
     let mut text = format!(
@@ -101,25 +128,32 @@ state-dir  = {state:?}
 pin-dir    = {pins:?}
 
 [[vip]]
-address   = "{VIP}"
+address   = "{vip}"
 port      = {SIP_PORT}
 transport = "udp"
 pool      = "registrars"
-domains   = ["{DOMAIN}"]
+domains   = {domains:?}
 
 [[pool]]
 name    = "registrars"
-forward = "nat"
+forward = "{forward}"
+{pool}
 "#,
         socket = socket(lab),
         state = folder.join("state"),
         pins = lab.pin_dir(),
+        vip = service.family.vip(),
+        domains = if service.has_domain { &[DOMAIN][..] } else { &[] },
+        forward = service.forward,
+        pool = service.pool,
     );
     for host in &lab.topology().backends {
-        text += &format!(
-            "\n[[pool.backend]]\nname    = \"{}\"\naddress = \"{}\"\nport    = {SIP_PORT}\n",
-            host.name, host.address
-        );
+        let address = host.address_of(service.family);
+        text +=
+            &format!("\n[[pool.backend]]\nname    = \"{}\"\naddress = \"{address}\"\nport    = {SIP_PORT}\n", host.name);
+        if service.has_aliases {
+            text += &format!("aliases = [{:?}]\n", Proxy::alias(host));
+        }
     }
     text
 }

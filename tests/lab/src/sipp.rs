@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 
 use crate::lab::Lab;
+use crate::netns::Netns;
 use crate::process::Process;
-use crate::topology::{CALLEES, CALLERS, DOMAIN, SIP_PORT, VIP};
+use crate::topology::{DOMAIN, Family, Home};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sipp");
 const CALLEE_PORT: u16 = 5070;
@@ -25,10 +27,19 @@ const LAST_CALL_LIMIT: Duration = Duration::from_secs(40);
 /// What clients can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
-    /// One REGISTER a user.
+    /// One REGISTER a user, whose Contact is the user's name at the telephone.
     Register,
+    /// One REGISTER a user, whose Contact tells nothing of him.
+    RegisterDevice,
     /// One complete call a user.
     Call,
+    /// One call a user, with requests of all kinds in the dialog, both ways. INVITEs and the answers to them are so many
+    /// bytes longer.
+    Dialog(u32),
+    /// One call a user, cancelled while it rings.
+    Cancel,
+    /// One subscription a user, notified twice.
+    Subscribe,
     /// One OPTIONS a user, never sent twice.
     Options,
 }
@@ -37,9 +48,68 @@ impl Scenario {
     fn file(self) -> &'static str {
         match self {
             Self::Register => "register.xml",
+            Self::RegisterDevice => "register-device.xml",
             Self::Call => "call-uac.xml",
+            Self::Dialog(_) => "dialog-uac.xml",
+            Self::Cancel => "cancel-uac.xml",
+            Self::Subscribe => "subscribe-uac.xml",
             Self::Options => "options.xml",
         }
+    }
+
+    /// What the telephones do about it, where they are asked at all.
+    fn answer(self) -> Option<&'static str> {
+        match self {
+            Self::Register | Self::RegisterDevice | Self::Options => None,
+            Self::Call => Some("call-uas.xml"),
+            Self::Dialog(_) => Some("dialog-uas.xml"),
+            Self::Cancel => Some("cancel-uas.xml"),
+            Self::Subscribe => Some("subscribe-uas.xml"),
+        }
+    }
+
+    fn arguments(self) -> Vec<String> {
+        match self {
+            Self::Dialog(longer) => vec!["-set".to_owned(), "size".to_owned(), longer.to_string()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Where clients and telephones are.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    netns: Netns,
+    /// Where calls and registrations come from; registrations from the telephones' port if that is their address too.
+    address: IpAddr,
+    /// Where the users answer.
+    phones: SocketAddr,
+    vip: SocketAddr,
+}
+
+impl Seat {
+    /// In the clients' namespace.
+    pub fn client(lab: &Lab, family: Family) -> Self {
+        Self {
+            netns: lab.topology().client.clone(),
+            address: family.callers(),
+            phones: (family.callees(), CALLEE_PORT).into(),
+            vip: family.vip_socket(),
+        }
+    }
+
+    /// Behind the NAT: there the users register from the socket on which they answer, since no other way in leads there.
+    ///
+    /// # Errors
+    /// When the lab has no NAT.
+    pub fn home(lab: &Lab) -> Result<Self> {
+        let home = lab.topology().home.as_ref().context("this lab has nobody behind a NAT")?;
+        Ok(Self {
+            netns: home.phone.clone(),
+            address: Home::PHONE.into(),
+            phones: (Home::PHONE, CALLEE_PORT).into(),
+            vip: Family::V4.vip_socket(),
+        })
     }
 }
 
@@ -67,6 +137,21 @@ impl Sipp {
         calls: u64,
         rate: u32,
     ) -> Result<Self> {
+        Self::start_at(lab, &Seat::client(lab, Family::V4), name, scenario, users, (calls, rate))
+    }
+
+    /// The same, from another place; `calls` and how many a second are one argument.
+    ///
+    /// # Errors
+    /// As [`Sipp::start`].
+    pub fn start_at(
+        lab: &Lab,
+        seat: &Seat,
+        name: &str,
+        scenario: Scenario,
+        users: &[String],
+        (calls, rate): (u64, u32),
+    ) -> Result<Self> {
         if users.is_empty() {
             bail!("nobody to {name}");
         }
@@ -77,15 +162,21 @@ impl Sipp {
             // Of an earlier run by this name, and not to be read as this one's.
             fs::remove_file(&statistics)?;
         }
-        let mut command = sipp(lab, name, scenario.file());
+        let mut command = sipp(lab, seat, name, scenario.file());
+        if seat.address == seat.phones.ip() && scenario == Scenario::RegisterDevice {
+            command.args(["-p", &seat.phones.port().to_string()]);
+        }
+        let address = seat.address.to_string();
         command
-            .arg(format!("{VIP}:{SIP_PORT}"))
-            .args(["-i", &CALLERS.to_string(), "-inf"])
+            .arg(seat.vip.to_string())
+            .args(["-i", &address, "-mi", &address])
+            .args(scenario.arguments())
+            .arg("-inf")
             .arg(&list)
             .args(["-m", &calls.to_string(), "-r", &rate.to_string()])
             .args(["-d", &TALK.as_millis().to_string()])
             .args(["-recv_timeout", &ANSWER_LIMIT.as_millis().to_string()])
-            .args(["-key", "domain", DOMAIN, "-key", "contact", &format!("{CALLEES}:{CALLEE_PORT}")])
+            .args(["-key", "domain", DOMAIN, "-key", "contact", &seat.phones.to_string()])
             .args(["-trace_stat", "-fd", "1", "-stf"])
             .arg(&statistics);
         let process = Process::spawn(&format!("sipp {name}"), command, &log(lab, name))?;
@@ -98,9 +189,21 @@ impl Sipp {
     /// # Errors
     /// When sipp can't be started.
     pub fn answer(lab: &Lab) -> Result<Process> {
-        let mut command = sipp(lab, "answer", "call-uas.xml");
-        command.args(["-i", &CALLEES.to_string(), "-p", &CALLEE_PORT.to_string()]);
-        Process::spawn("sipp answer", command, &log(lab, "answer"))
+        Self::answer_at(lab, &Seat::client(lab, Family::V4), "answer", Scenario::Call)
+    }
+
+    /// Starts the other side of `scenario`, until dropped.
+    ///
+    /// # Errors
+    /// When the scenario has no other side, or sipp can't be started.
+    pub fn answer_at(lab: &Lab, seat: &Seat, name: &str, scenario: Scenario) -> Result<Process> {
+        let file = scenario.answer().with_context(|| format!("nobody answers to {scenario:?}"))?;
+        let mut command = sipp(lab, seat, name, file);
+        let address = seat.phones.ip().to_string();
+        command
+            .args(["-i", &address, "-mi", &address, "-p", &seat.phones.port().to_string()])
+            .args(scenario.arguments());
+        Process::spawn(&format!("sipp {name}"), command, &log(lab, name))
     }
 
     /// No further calls; those under way are brought to their end.
@@ -131,6 +234,15 @@ impl Sipp {
         }
         Tally::read(&self.statistics)
     }
+}
+
+/// How much of sipp's own account of what went wrong is shown.
+const COMPLAINTS_BYTES: usize = 3_000;
+
+/// The beginning of what a run by this name complained of: each message that it did not expect.
+pub fn complaints(lab: &Lab, name: &str) -> String {
+    let text = fs::read(errors(lab, name)).unwrap_or_default();
+    String::from_utf8_lossy(&text[..text.len().min(COMPLAINTS_BYTES)]).into_owned()
 }
 
 /// What became of the calls of one run.
@@ -169,22 +281,25 @@ impl Tally {
                 Some((name.to_owned(), total.parse().ok()?))
             })
             .collect();
-        Some(Self {
-            calls: counters.remove("TotalCallCreated")?,
-            failed: counters.remove("FailedCall")?,
-            sent_again: counters.remove("Retransmissions")?,
-            counters,
-        })
+        let [calls, failed, sent_again] =
+            ["TotalCallCreated", "FailedCall", "Retransmissions"].map(|name| counters.remove(name));
+        // Of dozens of counters, most of them 0, what is left can be read in a message.
+        counters.retain(|name, total| *total > 0 && !name.ends_with("(P)"));
+        Some(Self { calls: calls?, failed: failed?, sent_again: sent_again?, counters })
     }
 }
 
-fn sipp(lab: &Lab, name: &str, scenario: &str) -> Command {
-    let mut command = lab.topology().client.command("sipp");
+fn sipp(lab: &Lab, seat: &Seat, name: &str, scenario: &str) -> Command {
+    let mut command = seat.netns.command("sipp");
     command
         .args(["-nostdin", "-sf", &format!("{SCENARIOS}/{scenario}")])
         .args(["-trace_err", "-error_file"])
-        .arg(lab.folder().join(format!("{name}.errors")));
+        .arg(errors(lab, name));
     command
+}
+
+fn errors(lab: &Lab, name: &str) -> PathBuf {
+    lab.folder().join(format!("{name}.errors"))
 }
 
 fn log(lab: &Lab, name: &str) -> PathBuf {

@@ -13,8 +13,19 @@ use crate::servers::Servers;
 use crate::stage::{Stage, on_stage};
 
 /// The fields of an answer: others may be added to the program, and must be to this list.
-const FIELDS: [&str; 10] =
-    ["index", "verdict", "xdp", "reason", "method", "key_source", "key", "slot", "group", "backend"];
+const FIELDS: [&str; 11] = [
+    "index",
+    "verdict",
+    "xdp",
+    "reason",
+    "method",
+    "key_source",
+    "key",
+    "slot",
+    "group",
+    "backend",
+    "passed_over",
+];
 
 /// Messages, and of the answers what doesn't depend on the hash.
 fn messages() -> Vec<(String, Value)> {

@@ -8,10 +8,14 @@
 mod backends;
 mod calls;
 mod decap;
+mod dialogs;
 mod drain;
 mod explain;
 mod foreign;
+mod groups;
 mod health;
+mod home;
+mod large;
 mod paths;
 mod refusals;
 mod servers;

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use siplb_lab::sipp::Scenario;
 use siplb_lab::topology::DOMAIN;
-use siplb_lab::{Kamailio, Lab, Process, Siplb, Sipp, Tally, siplb};
+use siplb_lab::{Kamailio, Lab, Process, Proxy, Shape, Siplb, Sipp, Tally, siplb};
 
 /// Registrations and calls a second: few enough that whatever fails was not for want of time.
 const REGISTER_RATE: u32 = 400;
@@ -27,12 +27,12 @@ const LOG_LINES: usize = 40;
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Sets a stage with as many backends, and plays `test` on it. All of it is gone afterwards.
+/// Sets a stage of this shape, or with as many backends, and plays `test` on it. All of it is gone afterwards.
 ///
 /// # Panics
 /// When the test fails; the end of siplb's log is shown with the reason.
-pub(crate) fn on_stage(name: &str, backends: u8, test: impl FnOnce(&mut Stage) -> Result<()>) {
-    let played = Stage::set(&format!("siplb-e2e-{name}"), backends).and_then(|mut stage| {
+pub(crate) fn on_stage(name: &str, shape: impl Into<Shape>, test: impl FnOnce(&mut Stage) -> Result<()>) {
+    let played = Stage::set(&format!("siplb-e2e-{name}"), shape.into()).and_then(|mut stage| {
         let played = test(&mut stage);
         if played.is_err() {
             stage.show_log();
@@ -85,10 +85,10 @@ impl Ended {
 }
 
 impl Stage {
-    fn set(name: &str, backends: u8) -> Result<Self> {
+    fn set(name: &str, shape: Shape) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let binary = binary()?;
-        let lab = Lab::create(name, backends)?;
+        let lab = Lab::create(name, shape)?;
         Ok(Self { phones: None, siplb: None, servers: Vec::new(), lab, binary, _turn: turn })
     }
 
@@ -105,6 +105,20 @@ impl Stage {
         }
         self.phones = Some(Sipp::answer(&self.lab)?);
         Ok(())
+    }
+
+    /// Starts a proxy that stays in the dialog on every backend, and siplb with its alias; what both are like, `proxy` and
+    /// `service` say.
+    pub(crate) fn start_proxies(&mut self, proxy: Proxy, service: &siplb::Service<'_>) -> Result<()> {
+        for host in &self.lab.topology().backends {
+            self.servers.push(Kamailio::start_proxy(&self.lab, host, proxy)?);
+        }
+        self.start_siplb(&siplb::config_for(&self.lab, service))
+    }
+
+    /// What each proxy has counted.
+    pub(crate) fn counts(&self, what: &str) -> Result<Vec<u64>> {
+        self.servers.iter().map(|server| server.count(what)).collect()
     }
 
     /// Starts the daemon.

@@ -131,7 +131,8 @@ impl fmt::Display for Figures {
             "
 The return of {killed} cost {after_return_failed} of its own users their calls until they register again, since they had
 registered on its stand-ins meanwhile. It cost {others}.
-ACK and BYE found their way by the user in the callee's Contact; by Route and Via they can't yet."
+These registrars do not record-route: ACK and BYE went by the user in the callee's Contact, and
+responses by the server's address in Via."
         )
     }
 }

@@ -2,6 +2,7 @@
 //! assumed.
 
 use std::{
+    path::Path,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -45,9 +46,7 @@ pub(super) fn install(packages: &[String]) -> Result<()> {
 /// The packages of the first compiler that apt has in a version that will do, and that nothing installed stands against;
 /// none if there is no such compiler.
 pub(super) fn compiler_packages() -> Result<Vec<String>> {
-    if process::is_root() {
-        update()?;
-    }
+    update_if_root()?;
     for packages in COMPILERS {
         let policy = process::output(Command::new("apt-cache").args(["policy", packages[0]]))?;
         let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
@@ -58,6 +57,39 @@ pub(super) fn compiler_packages() -> Result<Vec<String>> {
         }
     }
     Ok(vec![])
+}
+
+/// The packages that installing `package` would add.
+pub(super) fn would_install(package: &str) -> Result<Vec<String>> {
+    update_if_root()?;
+    let simulate = ["install", "--simulate", "--no-install-recommends"];
+    let said = process::output(apt_get().args(simulate).arg(package))?;
+    // Such as `Inst libfdt1 (1.6.1-4+b1 Debian:12.15/oldstable [amd64])`.
+    let names = said.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// The packages whose names begin with `start`.
+pub(super) fn names_like(start: &str) -> Result<Vec<String>> {
+    update_if_root()?;
+    Ok(process::output(Command::new("apt-cache").args(["pkgnames", start]))?
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Downloads the files of `packages` into a folder.
+pub(super) fn download(packages: &[String], folder: &Path) -> Result<()> {
+    update_if_root()?;
+    let mut command = apt_get();
+    // The user that apt would otherwise turn into can't write there.
+    command.args(["--option", "APT::Sandbox::User=root", "download"]).args(packages).current_dir(folder);
+    process::with_progress("apt-get download", command)
+}
+
+/// Others make do with the lists that are there.
+fn update_if_root() -> Result<()> {
+    if process::is_root() { update() } else { Ok(()) }
 }
 
 /// Refreshes the package lists, once a run: a fresh machine has none, and old ones name files that are gone.

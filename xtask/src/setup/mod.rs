@@ -7,6 +7,7 @@
 mod apt;
 mod cache;
 mod toolchain;
+pub(crate) mod unpacked;
 
 pub(crate) use cache::cargo_tool;
 pub(crate) use toolchain::Toolchain;
