@@ -95,6 +95,29 @@ fn help_of_backend_add() {
 }
 
 #[test]
+fn help_of_doctor() {
+    assert_snapshot!(Shell::new().run("doctor --help"));
+}
+
+#[test]
+fn doctor_needs_a_configuration_and_fails_without_an_interface() {
+    let shell = Shell::new();
+    assert!(shell.run("doctor -c bad.toml").starts_with("exit 2\n--- stderr\nsiplb: bad.toml is wrong:\n"));
+    assert!(shell.run("doctor -c nowhere.toml").starts_with("exit 2\n"));
+    fs::write(shell.path("other.toml"), GOOD.replace("eth0", "siplb-none")).unwrap();
+    let shown = shell.run("--json doctor -c other.toml");
+    let expected =
+        r#"{"check":"interface","verdict":"fail","what":"there is no interface siplb-none","mend":"mend "#;
+    assert!(shown.starts_with("exit 1\n--- stdout\n{") && shown.contains(expected), "{shown}");
+    let people = shell.run("doctor -c other.toml");
+    assert!(
+        people.contains("  there is no interface siplb-none\n")
+            && people.contains("  -> mend node.interfaces"),
+        "{people}"
+    );
+}
+
+#[test]
 fn usage() {
     assert_snapshot!(Shell::new().run("backend drain"));
     assert_snapshot!(Shell::new().run("backend add registrars c1 10.0.0.999"));

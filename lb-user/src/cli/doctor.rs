@@ -6,12 +6,6 @@ use super::output::{Columns, print, print_json_lines};
 use crate::daemon::block_on;
 use crate::doctor::{Facts, Finding, Verdict, judge};
 
-/// Says what on this machine stands in the way of siplb, and how to mend it.
-///
-/// Kernel, privileges, interfaces, settings, addresses and routes are held against the configuration file. With a
-/// running daemon, backends that are down, packets that were lost for want of a setting, and servers that name
-/// themselves as nobody knows them are told too. Run it as the daemon runs. It exits with 1 if anything failed;
-/// warnings are no failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Have the daemon forget the names that named no backend, once they are told: the next time, only what came since is

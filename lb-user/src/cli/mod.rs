@@ -54,6 +54,11 @@ enum Verb {
     /// Have the daemon read its configuration file again
     Reload,
     /// Say what on this machine stands in the way of siplb, and how to mend it
+    ///
+    /// Kernel, privileges, interfaces, settings, addresses and routes are held against the configuration file. With a
+    /// running daemon, backends that are down, packets that were lost for want of a setting, and servers that name
+    /// themselves as nobody knows them are told too. Run it as the daemon runs. It exits with 1 if anything failed;
+    /// warnings are no failure.
     Doctor(doctor::Args),
     /// Print one number for each lookup table, to compare nodes by
     Digest,

@@ -1,12 +1,13 @@
 //! Client and server over a socket, with a daemon whose datapath is in memory.
 
+use lb_common::layout::KeySource;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 use super::api::{
     AddBackend, Backend, Digest, Done, Explanation, Hex, NewBackend, Owner, Packets, SetState, SetWeight,
-    Status,
+    Status, Unnamed,
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
@@ -49,9 +50,12 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
-        let home = Home::new();
+        Self::start_in(Home::new(), InMemory::default())
+    }
+
+    fn start_in(home: Home, datapath: InMemory) -> Self {
         let socket = home.folder.path().join("socket");
-        let mut daemon = home.start(InMemory::default()).unwrap();
+        let mut daemon = home.start(datapath).unwrap();
         let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
         let listener = UnixListener::bind(&socket).unwrap();
         let tasks = [
@@ -108,6 +112,38 @@ async fn questions_are_answered() {
     let packets = Packets::Messages(vec![Hex(b"one".to_vec()), Hex(b"two".to_vec())]);
     let explained: Vec<Explanation> = served.client.post("/v1/explain", &packets).await.unwrap();
     assert_eq!((explained[1].index, explained[1].key.as_deref()), (1, Some("two")));
+}
+
+#[tokio::test]
+async fn hosts_that_named_nobody_are_told_until_they_are_forgotten() {
+    let unnamed = |vip, source| crate::datapath::Unnamed {
+        vip,
+        source,
+        host: "10.0.0.12".into(),
+        packets: 3,
+        from: [192, 0, 2, 7].into(),
+    };
+    // Another daemon gave the VIP its number, and had one more that is gone.
+    let home = Home::new();
+    let number = home.start(InMemory::default()).unwrap().core.plan().vips[0].1;
+    let datapath = InMemory {
+        unnamed: vec![unnamed(number, KeySource::Via), unnamed(number + 7, KeySource::Route)],
+        ..InMemory::default()
+    };
+    let Served { client, .. } = &Served::start_in(home, datapath);
+    let told: Vec<Unnamed> = client.get("/v1/unnamed").await.unwrap();
+    let expected = Unnamed {
+        vip: "192.0.2.10:5060".into(),
+        key_source: "via".into(),
+        host: "10.0.0.12".into(),
+        packets: 3,
+        from: [192, 0, 2, 7].into(),
+    };
+    assert_eq!(told, [expected]);
+    let forgotten: Vec<Unnamed> = client.delete("/v1/unnamed").await.unwrap();
+    assert_eq!(forgotten, told);
+    let told: Vec<Unnamed> = client.get("/v1/unnamed").await.unwrap();
+    assert!(told.is_empty());
 }
 
 #[tokio::test]

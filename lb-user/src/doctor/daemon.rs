@@ -121,37 +121,195 @@ fn names(unnamed: &Result<Vec<api::Unnamed>, String>, wanted: &Wanted) -> Vec<Fi
 }
 
 fn name(unnamed: &api::Unnamed, wanted: &Wanted) -> Finding {
+    const CHECK: &str = "names";
     let api::Unnamed { vip, key_source, host, packets, from } = unnamed;
     let times = if *packets == 1 { "once".to_owned() } else { format!("{packets} times") };
-    let last = format!("{times}, last from {}", sender(*from, wanted));
-    let what = match key_source.as_str() {
-        "via" => format!(
-            "responses come back with Via host {host:?} ({last}), which names no backend of VIP {vip}"
-        ),
-        "route" => {
-            format!(
-                "requests within dialogs come with Route host {host:?} ({last}), which names no backend of VIP {vip}"
-            )
-        }
-        "request-uri-host" => format!(
-            "requests within dialogs come without a Route, for the host {host:?} ({last}), which names no backend of VIP \
-             {vip}"
-        ),
+    let last = format!("{times}, last from {}", described(*from, wanted));
+    let who = match key_source.as_str() {
+        "via" => "responses come back with Via host",
+        "route" => "requests within dialogs come with Route host",
+        "request-uri-host" => "requests within dialogs come without a Route, for the host",
         _ => {
             let what =
                 format!("messages come to VIP {vip} that say nowhere which backend they are for ({last})");
-            let mend = "let the servers put themselves into Via and Record-Route by one of their aliases (docs/backends.md)";
-            return Finding::warn("names", what, mend);
+            let mend =
+                "let the servers write one of their aliases into Via and Record-Route (docs/backends.md)";
+            return Finding::warn(CHECK, what, mend);
         }
     };
-    let mend =
-        "let the server advertise one of its aliases, or add this name to its aliases (docs/backends.md)";
-    Finding::warn("names", what, mend)
+    let (why, mend) = explained(host, wanted);
+    Finding::warn(CHECK, format!("{who} {host:?} ({last}), which names no backend of VIP {vip}{why}"), mend)
 }
 
-/// An address, with the backends that have it.
-fn sender(from: IpAddr, wanted: &Wanted) -> String {
-    let here = wanted.backends.iter().filter(|backend| backend.address == from);
+/// Why a host names nobody though it is known, and what to do about it. Ports are not noted.
+fn explained(host: &str, wanted: &Wanted) -> (String, &'static str) {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let is_vip = address.is_some_and(|address| wanted.vips.iter().any(|vip| vip.ip() == address));
+    if is_vip {
+        let mend = "let the server advertise one of its aliases, or its own vip-port (docs/backends.md)";
+        return (": it is the VIP, which all of them share".to_owned(), mend);
+    }
+    match address.and_then(|address| at(address, wanted)) {
+        Some(paths) => (
+            format!(": it is the address of {paths}, with a port that names no backend"),
+            "let the server advertise its own port, or add this name with its port to its aliases (docs/backends.md)",
+        ),
+        None => (
+            String::new(),
+            "let the server advertise one of its aliases, or add this name to its aliases (docs/backends.md)",
+        ),
+    }
+}
+
+/// An address, and which backend it is.
+fn described(from: IpAddr, wanted: &Wanted) -> String {
+    at(from, wanted).map_or_else(|| from.to_string(), |paths| format!("{from}, which is {paths}"))
+}
+
+/// The backends that have an address.
+fn at(address: IpAddr, wanted: &Wanted) -> Option<String> {
+    let here = wanted.backends.iter().filter(|backend| backend.address == address);
     let paths: Vec<&str> = here.map(|backend| backend.path.as_str()).collect();
-    if paths.is_empty() { from.to_string() } else { format!("{from}, which is {}", paths.join(" and ")) }
+    (!paths.is_empty()).then(|| paths.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Forward, KeyRule};
+    use crate::doctor::Verdict::{self, Fail, Warn};
+    use crate::doctor::fixture::{card, faults, wanted};
+
+    /// A daemon with one pool of these backends: name, health, state.
+    fn status(backends: &[(&str, &str, State)]) -> api::Status {
+        let backend = |(name, health, state): &(&str, &str, State)| api::Backend {
+            pool: "registrars".to_owned(),
+            name: (*name).to_owned(),
+            group: (*name).to_owned(),
+            address: [10, 0, 0, 11].into(),
+            port: 5060,
+            priority: 0,
+            weight: 100,
+            state: *state,
+            health: (*health).to_owned(),
+            since_s: 7,
+            last_check: Some("no answer within 500ms".to_owned()),
+            round_trip_ms: None,
+            slots: 0,
+            share: 0.0,
+            requests: api::Traffic::default(),
+            replies: api::Traffic::default(),
+        };
+        let pool = api::Pool {
+            name: "registrars".to_owned(),
+            key: KeyRule::default(),
+            panic: false,
+            groups: Vec::new(),
+            backends: backends.iter().map(backend).collect(),
+        };
+        api::Status {
+            version: "0.1.0".to_owned(),
+            generation: 1,
+            scan_loop: "may_goto".to_owned(),
+            uptime_s: 1,
+            fingerprint: "00001234".to_owned(),
+            interfaces: Vec::new(),
+            vips: Vec::new(),
+            pools: vec![pool],
+            reasons: api::Reasons::new(),
+        }
+    }
+
+    fn judged(status: api::Status, unnamed: Result<Vec<api::Unnamed>, String>) -> Vec<Finding> {
+        judge(
+            &Daemon::Answers { status, unnamed },
+            &[],
+            &wanted("192.0.2.10:5060", "10.0.0.11", Forward::Nat),
+        )
+    }
+
+    fn of_backends(backends: &[(&str, &str, State)]) -> Vec<(Verdict, &'static str)> {
+        faults(&judged(status(backends), Ok(Vec::new())))
+    }
+
+    #[test]
+    fn backends_that_are_down_are_told_with_their_last_check() {
+        let (a, b) = (("a1", "up", State::Active), ("b1", "down", State::Active));
+        assert!(of_backends(&[a]).is_empty());
+        assert_eq!(of_backends(&[a, b]), [(Warn, "backend")]);
+        assert_eq!(of_backends(&[b]), [(Fail, "backend"), (Warn, "backend")]);
+        assert!(of_backends(&[a, ("b1", "down", State::Maintenance)]).is_empty(), "it is expected to be");
+        let findings = judged(status(&[a, b]), Ok(Vec::new()));
+        let told = "registrars/b1 (10.0.0.11:5060) is down for 7 s; last check: no answer within 500ms";
+        assert!(findings.iter().any(|finding| finding.what == told), "{findings:?}");
+    }
+
+    #[test]
+    fn losses_that_can_be_mended_are_told_by_reasons_that_there_are() {
+        let mut status = status(&[("a1", "up", State::Active)]);
+        for (reason, ..) in LOSSES {
+            assert!(lb_common::reason::Reason::ALL.iter().any(|known| known.name() == reason), "{reason}");
+            let traffic = api::Traffic { packets: 2, bytes: 200 };
+            status.reasons.insert(reason.to_owned(), traffic);
+        }
+        status.reasons.insert("not-sip".to_owned(), api::Traffic { packets: 9, bytes: 900 });
+        assert_eq!(faults(&judged(status, Ok(Vec::new()))), [(Warn, "counters"); 3]);
+    }
+
+    #[test]
+    fn servers_that_name_themselves_wrongly_are_told_with_the_mend() {
+        let unnamed = |key_source: &str, packets, from: [u8; 4]| api::Unnamed {
+            vip: "192.0.2.10:5060".to_owned(),
+            key_source: key_source.to_owned(),
+            host: "10.0.0.12".to_owned(),
+            packets,
+            from: from.into(),
+        };
+        let fit = || status(&[("a1", "up", State::Active)]);
+        let told = judged(
+            fit(),
+            Ok(vec![
+                unnamed("via", 3, [192, 0, 2, 7]),
+                unnamed("route", 1, [10, 0, 0, 11]),
+                unnamed("request-uri-host", 2, [192, 0, 2, 7]),
+                unnamed("none", 2, [192, 0, 2, 7]),
+            ]),
+        );
+        assert_eq!(faults(&told), [(Warn, "names"); 4]);
+        let of_names: Vec<&str> = told
+            .iter()
+            .filter(|finding| finding.check == "names")
+            .map(|finding| finding.what.as_str())
+            .collect();
+        assert_eq!(
+            of_names[..2],
+            [
+                "responses come back with Via host \"10.0.0.12\" (3 times, last from 192.0.2.7), which names no backend \
+                 of VIP 192.0.2.10:5060",
+                "requests within dialogs come with Route host \"10.0.0.12\" (once, last from 10.0.0.11, which is \
+                 registrars/a1), which names no backend of VIP 192.0.2.10:5060",
+            ]
+        );
+        let known = |host: &str| explained(host, &wanted("192.0.2.10:5060", "10.0.0.11", Forward::Nat));
+        assert_eq!(known("192.0.2.10").0, ": it is the VIP, which all of them share");
+        let of_backend = known("10.0.0.11");
+        assert_eq!(of_backend.0, ": it is the address of registrars/a1, with a port that names no backend");
+        assert_ne!(of_backend.1, known("sip.example.net").1);
+        let is_mended = |finding: &Finding| finding.mend.as_ref().is_some_and(|mend| mend.contains("alias"));
+        assert!(told.iter().filter(|finding| finding.check == "names").all(is_mended));
+        assert_eq!(faults(&judged(fit(), Err("there is no such request".to_owned()))), [(Warn, "names")]);
+    }
+
+    #[test]
+    fn a_daemon_is_missed_where_its_program_forwards() {
+        let wanted = wanted("192.0.2.10:5060", "10.0.0.11", Forward::Nat);
+        let absent = Daemon::Absent { socket: "/run/siplb/siplb.sock".into() };
+        let of = |carried| {
+            let card = Some(crate::doctor::facts::Card { carried, ..card() });
+            faults(&judge(&absent, &[Interface { name: "eth0".to_owned(), card }], &wanted))
+        };
+        assert!(of(Ok(Carried::Nothing)).is_empty());
+        assert_eq!(of(Ok(Carried::Ours(None))), [(Warn, "daemon")]);
+        assert_eq!(faults(&judge(&Daemon::Silent("denied".to_owned()), &[], &wanted)), [(Warn, "daemon")]);
+    }
 }

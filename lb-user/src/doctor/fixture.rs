@@ -1,8 +1,9 @@
 //! What the judges' tests share.
 
-use super::facts::{Backend, Wanted};
+use super::facts::{Backend, Card, Spread, Wanted};
 use super::{Finding, Verdict};
 use crate::config::{Forward, XdpMode};
+use crate::datapath::Carried;
 
 /// One VIP in front of one backend.
 pub(super) fn wanted(vip: &str, backend: &str, forward: Forward) -> Wanted {
@@ -27,4 +28,19 @@ pub(super) fn faults(findings: &[Finding]) -> Vec<(Verdict, &'static str)> {
     }
     let faults = findings.iter().filter(|finding| finding.verdict != Verdict::Ok);
     faults.map(|finding| (finding.verdict, finding.check)).collect()
+}
+
+/// A card without a fault.
+pub(super) fn card() -> Card {
+    Card {
+        is_up: true,
+        mtu: 1_500,
+        carried: Ok(Carried::Nothing),
+        driver: Some("ice".to_owned()),
+        lro: Some(false),
+        gro_hw: Some(false),
+        queues: Some(8),
+        spread_v4: Some(Spread::Addresses),
+        spread_v6: Some(Spread::Addresses),
+    }
 }

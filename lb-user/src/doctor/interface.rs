@@ -136,7 +136,10 @@ fn fragments(name: &str, card: &Card, wanted: &Wanted) -> Vec<Finding> {
                     "by what {name} spreads {flow} over its receive queues is unknown, its driver doesn't say: if by \
                      ports, later fragments may overtake first ones and be dropped"
                 ),
-                format!("try {mend}; the counter fragment-orphan tells of what was dropped"),
+                format!(
+                    "try {mend}, for a VLAN device on the interface below it; the counter fragment-orphan tells of what \
+                     was dropped"
+                ),
             ),
         }
     })
@@ -149,22 +152,7 @@ mod tests {
     use crate::config::Forward;
     use crate::datapath::Program;
     use crate::doctor::Verdict::{self, Fail, Warn};
-    use crate::doctor::fixture::{faults, wanted as of};
-
-    /// A card without a fault.
-    fn fit() -> Card {
-        Card {
-            is_up: true,
-            mtu: 1_500,
-            carried: Ok(Carried::Nothing),
-            driver: Some("ice".to_owned()),
-            lro: Some(false),
-            gro_hw: Some(false),
-            queues: Some(8),
-            spread_v4: Some(Spread::Addresses),
-            spread_v6: Some(Spread::Addresses),
-        }
-    }
+    use crate::doctor::fixture::{card, faults, wanted as of};
 
     fn wanted() -> Wanted {
         of("192.0.2.10:5060", "10.0.0.11", Forward::Nat)
@@ -176,15 +164,15 @@ mod tests {
 
     #[test]
     fn a_fit_card_has_no_faults_and_one_that_is_not_there_is_one() {
-        assert!(judged(fit(), &wanted()).is_empty());
+        assert!(judged(card(), &wanted()).is_empty());
         let missing = Interface { name: "eth9".to_owned(), card: None };
         assert_eq!(faults(&judge(&missing, &wanted())), [(Fail, "interface")]);
-        assert_eq!(judged(Card { is_up: false, ..fit() }, &wanted()), [(Fail, "interface")]);
+        assert_eq!(judged(Card { is_up: false, ..card() }, &wanted()), [(Fail, "interface")]);
     }
 
     #[test]
     fn another_program_or_another_mode_is_told() {
-        let carrying = |carried| judged(Card { carried, ..fit() }, &wanted());
+        let carrying = |carried| judged(Card { carried, ..card() }, &wanted());
         assert!(carrying(Ok(Carried::Ours(Some(Mode::Native)))).is_empty());
         assert_eq!(carrying(Ok(Carried::Ours(Some(Mode::Generic)))), [(Warn, "xdp")]);
         let other = Program { id: u32::MAX, mode: Some(Mode::Native) };
@@ -194,11 +182,11 @@ mod tests {
 
     #[test]
     fn offloads_matter_in_native_mode_until_the_driver_has_taken_the_program() {
-        let virtio = || Card { driver: Some("virtio_net".to_owned()), gro_hw: Some(true), ..fit() };
+        let virtio = || Card { driver: Some("virtio_net".to_owned()), gro_hw: Some(true), ..card() };
         assert_eq!(judged(virtio(), &wanted()), [(Fail, "offloads")]);
-        assert_eq!(judged(Card { lro: Some(true), ..fit() }, &wanted()), [(Warn, "offloads")]);
-        assert_eq!(judged(Card { lro: None, ..fit() }, &wanted()), [(Warn, "offloads")]);
-        assert_eq!(judged(Card { mtu: 9_000, ..fit() }, &wanted()), [(Warn, "mtu")]);
+        assert_eq!(judged(Card { lro: Some(true), ..card() }, &wanted()), [(Warn, "offloads")]);
+        assert_eq!(judged(Card { lro: None, ..card() }, &wanted()), [(Warn, "offloads")]);
+        assert_eq!(judged(Card { mtu: 9_000, ..card() }, &wanted()), [(Warn, "mtu")]);
         let generic = Wanted { xdp_mode: XdpMode::Generic, ..wanted() };
         assert!(judged(Card { mtu: 9_000, ..virtio() }, &generic).is_empty());
         let carried = Ok(Carried::Ours(Some(Mode::Native)));
@@ -207,16 +195,17 @@ mod tests {
 
     #[test]
     fn fragments_meet_in_one_queue_or_by_address_and_silence_is_no_yes() {
-        let spread = |queues, spread_v4, wanted: &Wanted| judged(Card { queues, spread_v4, ..fit() }, wanted);
+        let spread =
+            |queues, spread_v4, wanted: &Wanted| judged(Card { queues, spread_v4, ..card() }, wanted);
         let v6 = of("[2001:db8::10]:5060", "2001:db8::11", Forward::Nat);
         assert!(spread(Some(1), Some(Spread::Ports), &wanted()).is_empty());
         assert_eq!(spread(Some(2), Some(Spread::Ports), &wanted()), [(Warn, "rx-flow-hash")]);
         assert_eq!(spread(Some(2), None, &wanted()), [(Warn, "rx-flow-hash")]);
         assert_eq!(spread(None, None, &wanted()), [(Warn, "rx-flow-hash")]);
         assert!(spread(Some(2), Some(Spread::Ports), &v6).is_empty(), "no IPv4 is in use");
-        assert_eq!(judged(Card { spread_v6: None, ..fit() }, &v6), [(Warn, "rx-flow-hash")]);
-        let card = Card { spread_v4: Some(Spread::Ports), ..fit() };
-        let mend = fragments("eth1", &card, &wanted()).pop().and_then(|finding| finding.mend);
+        assert_eq!(judged(Card { spread_v6: None, ..card() }, &v6), [(Warn, "rx-flow-hash")]);
+        let by_ports = Card { spread_v4: Some(Spread::Ports), ..card() };
+        let mend = fragments("eth1", &by_ports, &wanted()).pop().and_then(|finding| finding.mend);
         assert_eq!(mend.as_deref(), Some("ethtool -N eth1 rx-flow-hash udp4 sd"));
     }
 }

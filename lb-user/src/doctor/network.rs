@@ -9,7 +9,7 @@ use crate::net::{Obstructed, Survey, Way, sysctl};
 
 /// What is to be said of the network.
 pub(super) fn judge(network: &Network, wanted: &Wanted) -> Vec<Finding> {
-    let mut findings = settings(&network.settings);
+    let mut findings = settings(&network.settings, wanted.has(Forward::Nat));
     match &network.survey {
         Ok(survey) => {
             findings.extend(vips(survey, wanted));
@@ -27,7 +27,8 @@ pub(super) fn judge(network: &Network, wanted: &Wanted) -> Vec<Finding> {
     findings
 }
 
-fn settings(warnings: &[sysctl::Warning]) -> Vec<Finding> {
+/// Replies come by here in `nat` only.
+fn settings(warnings: &[sysctl::Warning], has_replies: bool) -> Vec<Finding> {
     const CHECK: &str = "sysctl";
     if warnings.is_empty() {
         return vec![Finding::ok(CHECK, "no setting of the interfaces loses packets")];
@@ -36,7 +37,11 @@ fn settings(warnings: &[sysctl::Warning]) -> Vec<Finding> {
         let sysctl::Warning { setting, value, wanted, effect, is_fatal } = warning;
         let what = format!("{setting} is {value}: {effect}");
         let mend = format!("sysctl -w {setting}={wanted}");
-        if *is_fatal { Finding::fail(CHECK, what, mend) } else { Finding::warn(CHECK, what, mend) }
+        if *is_fatal && has_replies {
+            Finding::fail(CHECK, what, mend)
+        } else {
+            Finding::warn(CHECK, what, mend)
+        }
     };
     warnings.iter().map(finding).collect()
 }
@@ -160,9 +165,10 @@ mod tests {
             effect: "replies are lost",
             is_fatal,
         };
-        let findings = settings(&[warning(true), warning(false)]);
+        let findings = settings(&[warning(true), warning(false)], true);
         assert_eq!(faults(&findings), [(Fail, "sysctl"), (Warn, "sysctl")]);
         assert_eq!(findings[0].mend.as_deref(), Some("sysctl -w net.ipv4.ip_forward=1"));
+        assert_eq!(faults(&settings(&[warning(true)], false)), [(Warn, "sysctl")], "no reply comes by here");
         let survey = Err("denied".to_owned());
         let network = Network { survey, settings: Vec::new() };
         assert_eq!(
