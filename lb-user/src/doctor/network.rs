@@ -7,11 +7,18 @@ use super::finding::Finding;
 use crate::config::Forward;
 use crate::net::{Obstructed, Survey, Way, sysctl};
 
+/// Name of the check of kernel settings.
+const SETTINGS: &str = "sysctl";
+
 /// What is to be said of the network.
 pub(super) fn judge(network: &Network, wanted: &Wanted) -> Vec<Finding> {
     let mut findings = settings(&network.settings, wanted.has(Forward::Nat));
     match &network.survey {
         Ok(survey) => {
+            let has_interface = wanted.interfaces.iter().any(|name| survey.interfaces.contains_key(name));
+            if findings.is_empty() && has_interface {
+                findings.push(Finding::ok(SETTINGS, "no setting of the interfaces loses packets"));
+            }
             findings.extend(vips(survey, wanted));
             findings.extend(wanted.backends.iter().map(|backend| route(survey, backend)));
         }
@@ -29,18 +36,14 @@ pub(super) fn judge(network: &Network, wanted: &Wanted) -> Vec<Finding> {
 
 /// Replies come by here in `nat` only.
 fn settings(warnings: &[sysctl::Warning], has_replies: bool) -> Vec<Finding> {
-    const CHECK: &str = "sysctl";
-    if warnings.is_empty() {
-        return vec![Finding::ok(CHECK, "no setting of the interfaces loses packets")];
-    }
     let finding = |warning: &sysctl::Warning| {
         let sysctl::Warning { setting, value, wanted, effect, is_fatal } = warning;
         let what = format!("{setting} is {value}: {effect}");
         let mend = format!("sysctl -w {setting}={wanted}");
         if *is_fatal && has_replies {
-            Finding::fail(CHECK, what, mend)
+            Finding::fail(SETTINGS, what, mend)
         } else {
-            Finding::warn(CHECK, what, mend)
+            Finding::warn(SETTINGS, what, mend)
         }
     };
     warnings.iter().map(finding).collect()
@@ -108,6 +111,7 @@ mod tests {
     use super::*;
     use crate::doctor::Verdict::{self, Fail, Warn};
     use crate::doctor::fixture::{faults, wanted as of};
+    use crate::net::Interface;
 
     const VIP: &str = "192.0.2.10";
     const BACKEND: &str = "10.0.0.11";
@@ -169,6 +173,20 @@ mod tests {
         assert_eq!(faults(&findings), [(Fail, "sysctl"), (Warn, "sysctl")]);
         assert_eq!(findings[0].mend.as_deref(), Some("sysctl -w net.ipv4.ip_forward=1"));
         assert_eq!(faults(&settings(&[warning(true)], false)), [(Warn, "sysctl")], "no reply comes by here");
+        let is_told = |survey| {
+            let network = Network { survey, settings: Vec::new() };
+            let findings = judge(&network, &of("192.0.2.10:5060", BACKEND, Forward::Nat));
+            findings.iter().any(|finding| finding.check == SETTINGS)
+        };
+        let interface = Interface { index: 3, is_up: true, mtu: 1_500 };
+        let found = Survey { interfaces: [("eth0".to_owned(), interface)].into(), ..Survey::default() };
+        assert!(is_told(Ok(found)));
+        assert!(!is_told(Ok(Survey::default())), "an interface that is not there has no settings");
+        assert!(!is_told(Err("denied".to_owned())));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_say_is_no_ok() {
         let survey = Err("denied".to_owned());
         let network = Network { survey, settings: Vec::new() };
         assert_eq!(
