@@ -79,7 +79,7 @@ fn backend_to_backend(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn udp(netns: &Netns, address: Ipv4Addr, port: u16) -> Result<UdpSocket> {
+pub(crate) fn udp(netns: &Netns, address: Ipv4Addr, port: u16) -> Result<UdpSocket> {
     let socket = netns.run(|| Ok(UdpSocket::bind((address, port))?))?;
     socket.set_read_timeout(Some(PATIENCE))?;
     Ok(socket)

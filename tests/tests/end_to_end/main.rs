@@ -9,6 +9,7 @@ mod backends;
 mod calls;
 mod decap;
 mod dialogs;
+mod doctor;
 mod drain;
 mod explain;
 mod foreign;
