@@ -17,9 +17,7 @@ use crate::{
 };
 use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_ktime_get_coarse_ns};
 use lb_common::{
-    layout::{
-        Address, Backend, Fragment, FragmentKey, Host, KeySource, PROTOCOL_UDP, Port, Socket, Sums,
-    },
+    layout::{Address, Backend, Fragment, FragmentKey, Host, KeySource, PROTOCOL_UDP, Port, Socket, Sums},
     limits::FRAGMENT_AGE_NS,
     reason::Reason,
 };

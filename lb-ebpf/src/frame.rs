@@ -289,7 +289,8 @@ fn ipv6(packet: Packet, ip: u64, zero: u64, datagram: &mut Datagram) -> Result<(
     datagram.ip = ip;
     datagram.udp = ip + IPV6_BYTES;
     let bytes = u16::from_be(header.payload_bytes) as u64;
-    let room = if bytes + IPV6_BYTES > packet.linear_bytes() - ip && !packet.has_fragments() { 0 } else { bytes };
+    let room =
+        if bytes + IPV6_BYTES > packet.linear_bytes() - ip && !packet.has_fragments() { 0 } else { bytes };
     if header.next_header == PROTOCOL_UDP {
         datagram.part = Part::Whole as u64;
         return udp(packet, room, datagram);
@@ -404,7 +405,8 @@ pub(crate) fn write_link(
 #[inline(always)]
 pub(crate) fn keep_link(packet: Packet, from: u64, tags: u64, is_v4: bool) -> bool {
     let Some(addresses) = packet.read::<[u32; 3]>(from) else { return false };
-    move_link(packet, from, tags, addresses) && packet.write(ETHERNET_BYTES - 2 + (tags & 3) * VLAN_BYTES, ethertype(is_v4))
+    move_link(packet, from, tags, addresses)
+        && packet.write(ETHERNET_BYTES - 2 + (tags & 3) * VLAN_BYTES, ethertype(is_v4))
 }
 
 /// The same, with the MAC addresses changed round: back to the sender.

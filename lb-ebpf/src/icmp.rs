@@ -18,9 +18,7 @@ use crate::{
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
     checksum::replace,
-    layout::{
-        Address, Backend, Event, EventKind, Host, KeySource, Mode, PROTOCOL_UDP, Port, Sums, Vip,
-    },
+    layout::{Address, Backend, Event, EventKind, Host, KeySource, Mode, PROTOCOL_UDP, Port, Sums, Vip},
     limits::SCAN_LIMIT,
     reason::Reason,
 };

@@ -10,11 +10,7 @@ use crate::{
     packet::{Packet, Payload, opaque},
 };
 use aya_ebpf::bindings::xdp_md;
-use lb_common::{
-    layout::UnnamedKey,
-    reason::Reason,
-    sip::Message,
-};
+use lb_common::{layout::UnnamedKey, reason::Reason, sip::Message};
 
 /// Takes a note where nobody was named.
 #[inline(always)]
@@ -36,7 +32,8 @@ extern "C" fn note_unnamed(ctx: *mut xdp_md, notes: *mut Notes) -> u64 {
     let has_dot = end > at && packet.read::<u8>(notes.datagram.payload() + end - 1) == Some(b'.');
     let end = if has_dot { end - 1 } else { end };
     let payload = Payload::new(packet, notes.datagram.payload(), notes.length, notes.length, notes.zero);
-    let key = UnnamedKey { host: payload.text_hash(at, end, 0), vip: notes.vip as u32, source: source as u32 };
+    let key =
+        UnnamedKey { host: payload.text_hash(at, end, 0), vip: notes.vip as u32, source: source as u32 };
     if let Some(known) = UNNAMED.get_ptr_mut(key) {
         // SAFETY: the entry stays as long as the program runs; two CPUs may lose a count to each other.
         let known = unsafe { &mut *known };

@@ -101,8 +101,7 @@ fn tell_v4(packet: Packet, notes: &Notes, mtu: u64) -> Option<()> {
     const TOTAL: u16 = (HEADERS as u16 + QUOTED_V4 as u16).to_be();
     let at = reshape(packet, notes.datagram.tags, HEADERS, QUOTED_V4 as u64)?;
     let (source, destination) = (notes.datagram.destination, notes.datagram.source);
-    let mut icmp =
-        Icmp { type_and_code: 0x0304_u16.to_be(), checksum: 0, mtu: [0, (mtu as u16).to_be()] };
+    let mut icmp = Icmp { type_and_code: 0x0304_u16.to_be(), checksum: 0, mtu: [0, (mtu as u16).to_be()] };
     let quoted = packet.sum::<QUOTED_V4>(at + HEADERS, 0)?;
     icmp.checksum = !fold(folded(quoted) + icmp.type_and_code as Sum + icmp.mtu[1] as Sum);
     let ttl_and_protocol = (HOPS << 8 | ICMP).to_be();
@@ -131,8 +130,7 @@ fn tell_v6(packet: Packet, notes: &Notes, mtu: u64) -> Option<()> {
     const PAYLOAD: u32 = ICMP_BYTES as u32 + QUOTED_V6 as u32;
     let at = reshape(packet, notes.datagram.tags, HEADERS, QUOTED_V6 as u64)?;
     let (source, destination) = (notes.datagram.destination, notes.datagram.source);
-    let mut icmp =
-        Icmp { type_and_code: 0x0200_u16.to_be(), checksum: 0, mtu: [0, (mtu as u16).to_be()] };
+    let mut icmp = Icmp { type_and_code: 0x0200_u16.to_be(), checksum: 0, mtu: [0, (mtu as u16).to_be()] };
     let first = packet.sum::<AT_ONCE>(at + HEADERS, 0)?;
     let second = packet.sum::<AT_ONCE>(at + HEADERS + AT_ONCE as u64, 0)?;
     // The pseudo-header (RFC 8200 section 8.1): addresses, length, protocol.
