@@ -262,7 +262,8 @@ impl Datagram {
 fn flags(part: &Part, length: usize) -> (u16, u16) {
     let (offset, is_last) = (part.bytes.start as u16, part.bytes.end >= length);
     assert_eq!(offset % 8, 0, "offsets of fragments are told in units of eight bytes");
-    (offset / 8 | if is_last { 0 } else { MORE_FRAGMENTS }, offset | u16::from(!is_last))
+    let more = if is_last { 0 } else { MORE_FRAGMENTS };
+    ((offset / 8) | more, offset | u16::from(!is_last))
 }
 
 /// The ones' complement sum of the 16-bit words; an odd byte at the end counts as if a zero followed (RFC 1071).
