@@ -70,7 +70,7 @@ mod tests {
         let key = UnnamedKey { host: 1, vip: 2, source: KeySource::Via as u32 };
         let from = IpAddr::from([10, 0, 0, 11]);
         let mut value = layout::Unnamed { packets: 3, from: from.into(), text: [b'x'; 64], length: 4 };
-        let host = |value| read(&key, value).host;
+        let host = |value: &layout::Unnamed| read(&key, value).host;
         assert_eq!(host(&value), "xxxx");
         value.length = 70;
         assert_eq!(host(&value), "x".repeat(64));
