@@ -115,7 +115,11 @@ fn the_host_reads_the_user_that_kamailio_reads() {
         let decision = decided(&message.bytes, &rules());
         let found = decider(&message.bytes, decision.key.source, decision.key.at, decision.key.end);
         assert_eq!(found, expected, "{}, {}", message.id, decision.reason.name());
-        assert!([Reason::Forwarded, Reason::FallbackTo, Reason::DialogUnnamed].contains(&decision.reason), "{}", message.id);
+        assert!(
+            [Reason::Forwarded, Reason::FallbackTo, Reason::DialogUnnamed].contains(&decision.reason),
+            "{}",
+            message.id
+        );
     }
 }
 

@@ -1,7 +1,6 @@
 //! The packets, and which program each is for.
 
-use std::{
-    collections::BTreeMap,net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use etherparse::PacketBuilder;
 use lb_common::{
@@ -57,8 +56,15 @@ pub(crate) struct Case {
     pub(crate) aim: Option<f64>,
 }
 
-pub(crate) const SIZES: Sizes =
-    Sizes { vips: 256, pools: 16, groups: 4_096, backends: 4_096, names: 32_768, fragments: 16_384, fingerprint: 0 };
+pub(crate) const SIZES: Sizes = Sizes {
+    vips: 256,
+    pools: 16,
+    groups: 4_096,
+    backends: 4_096,
+    names: 32_768,
+    fragments: 16_384,
+    fingerprint: 0,
+};
 
 const VIP: &str = "192.0.2.10:5060";
 const BACKEND: &str = "10.0.0.11:5070";
@@ -72,7 +78,15 @@ pub(crate) fn image(lab: &Lab) -> Image {
     let mut domains = [0; DOMAINS_LIMIT];
     domains[0] = domain_hash(b"example.com", SEED);
     let (first, first_mask) = first_domain(b"example.com");
-    let rules = Rules { seed: SEED, key: KeyKind::User as u8, domain_count: 1, first, first_mask, domains, ..Rules::default() };
+    let rules = Rules {
+        seed: SEED,
+        key: KeyKind::User as u8,
+        domain_count: 1,
+        first,
+        first_mask,
+        domains,
+        ..Rules::default()
+    };
     let hop = NextHop {
         interface: lab.interface,
         destination: NEIGHBOUR,
