@@ -10,6 +10,7 @@ mod context;
 mod decap;
 mod detach;
 mod digest;
+mod doctor;
 mod explain;
 mod failure;
 mod lookup;
@@ -52,6 +53,8 @@ enum Verb {
     Explain(explain::Args),
     /// Have the daemon read its configuration file again
     Reload,
+    /// Say what on this machine stands in the way of siplb, and how to mend it
+    Doctor(doctor::Args),
     /// Print one number for each lookup table, to compare nodes by
     Digest,
     /// Take the program off all interfaces and remove what is pinned
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
         Verb::Reload => reload::run(&context),
+        Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
         Verb::Detach => detach::run(&context),
         Verb::Decap(args) => decap::run(&context, &args),

@@ -43,6 +43,12 @@ impl Config {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
+    /// Does any VIP or backend have an address of IPv6?
+    pub fn has_ipv6(&self) -> bool {
+        let backends = self.pools.iter().flat_map(|pool| &pool.backends).map(|backend| backend.address);
+        self.vips.iter().map(|vip| vip.address).chain(backends).any(|address| address.is_ipv6())
+    }
+
     /// The VIP in front of a pool; legal configurations have at most one.
     pub fn vip_of(&self, pool: &Pool) -> Option<&Vip> {
         self.vips.iter().find(|vip| vip.pool == pool.name)

@@ -222,6 +222,23 @@ pub struct Digest {
     pub fingerprint: String,
 }
 
+/// A host that should have named a backend and named nobody. Answer to `GET /v1/unnamed` and `DELETE /v1/unnamed` is a
+/// list of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unnamed {
+    /// Address and port of the VIP.
+    pub vip: String,
+    /// Where it stood: `via` in a response; `route` or `request-uri-host` in a request within a dialog; `none` where there
+    /// was no such header.
+    pub key_source: String,
+    /// The host as it was written, up to 64 bytes of it; empty where none was.
+    pub host: String,
+    /// How many packets had it.
+    pub packets: u64,
+    /// Who sent the last one of them.
+    pub from: IpAddr,
+}
+
 /// Body of `POST /v1/explain`: bytes as hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
     AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
-    SetWeight, Status,
+    SetWeight, Status, Unnamed,
 };
 use super::error::{Error, Kind};
 use crate::config;
@@ -107,6 +107,7 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/backends/{name}/weight", put(set_weight::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
+        .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
         .route("/v1/reload", post(reload::<D>))
         .fallback(async || Error::new(Kind::NotFound, "there is no such request", "see `siplb --help`"))
@@ -175,6 +176,14 @@ async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> A
 
 async fn digest<D: Live>(State(daemon): On<D>) -> Answer<Vec<Digest>> {
     daemon.ask(|core| Ok(core.digests())).await.map(Json)
+}
+
+async fn unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
+    daemon.ask(|core| core.unnamed()).await.map(Json)
+}
+
+async fn forget_unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
+    daemon.ask(|core| core.forget_unnamed()).await.map(Json)
 }
 
 async fn explain_packets<D: Live>(

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::datapath::image::Image;
-use crate::datapath::{Counters, Datapath, ScanLoop};
+use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
 
 /// A datapath that is live.
 pub trait Live: Send + 'static {
@@ -24,6 +24,18 @@ pub trait Live: Send + 'static {
     /// # Errors
     /// When it can't be read.
     fn counters(&self) -> Result<Counters>;
+
+    /// Hosts that should have named a backend and named nobody.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    fn unnamed(&self) -> Result<Vec<Unnamed>>;
+
+    /// Forgets them.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    fn forget_unnamed(&mut self) -> Result<()>;
 
     /// Clears the counters of a backend's id, which goes to another backend.
     ///
@@ -55,6 +67,14 @@ impl Live for Datapath {
         Ok(self.counters()?)
     }
 
+    fn unnamed(&self) -> Result<Vec<Unnamed>> {
+        Ok(self.unnamed()?)
+    }
+
+    fn forget_unnamed(&mut self) -> Result<()> {
+        Ok(self.forget_unnamed()?)
+    }
+
     fn reset_backend(&mut self, id: u32) -> Result<()> {
         Ok(self.reset_backend(id)?)
     }
@@ -73,6 +93,8 @@ pub struct InMemory {
     pub generation: u32,
     /// What was counted.
     pub counters: Counters,
+    /// What named nobody.
+    pub unnamed: Vec<Unnamed>,
     /// Does it refuse to publish?
     pub is_broken: bool,
 }
@@ -99,6 +121,15 @@ impl Live for InMemory {
         Ok(self.counters.clone())
     }
 
+    fn unnamed(&self) -> Result<Vec<Unnamed>> {
+        Ok(self.unnamed.clone())
+    }
+
+    fn forget_unnamed(&mut self) -> Result<()> {
+        self.unnamed.clear();
+        Ok(())
+    }
+
     fn reset_backend(&mut self, id: u32) -> Result<()> {
         self.counters.backends.remove(&id);
         Ok(())
@@ -106,6 +137,7 @@ impl Live for InMemory {
 
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         self.counters.vips.remove(&number);
+        self.unnamed.retain(|unnamed| unnamed.vip != number);
         Ok(())
     }
 }

@@ -37,7 +37,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     let sizes = setup::sizes(&config, key.fingerprint);
     let (datapath, found) = Datapath::open(&config.node.pin_dir, &sizes)?;
     log::info!("the datapath below {} is {found}", config.node.pin_dir.display());
-    for warning in sysctl::warnings(Path::new("/proc"), &config.node.interfaces) {
+    for warning in sysctl::warnings(Path::new("/proc"), &config.node.interfaces, config.has_ipv6()) {
         log::warn!("{warning}");
     }
 

@@ -11,7 +11,7 @@ use super::live::Live;
 use crate::config;
 use crate::control::Error;
 use crate::control::api;
-use crate::datapath::Counters;
+use crate::datapath::{Counters, Unnamed};
 use crate::health;
 use crate::pool::lookup::{Which, lookup};
 use crate::pool::{Plan, PoolPlan, digest::digest, path};
@@ -56,6 +56,36 @@ impl<D: Live> Core<D> {
     /// When the counters can't be read.
     pub fn backends(&self) -> Result<Vec<api::Backend>, Error> {
         Ok(self.backends_with(&self.counters()?))
+    }
+
+    /// Hosts that should have named a backend and named nobody, most packets first.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn unnamed(&self) -> Result<Vec<api::Unnamed>, Error> {
+        let shown = |unnamed: Unnamed| {
+            // A VIP that is gone can't be mended.
+            let (vip, _) = self.plan.vips.iter().find(|(_, number)| *number == unnamed.vip)?;
+            let Unnamed { source, host, packets, from, .. } = unnamed;
+            Some(api::Unnamed {
+                vip: vip.to_string(),
+                key_source: source.name().to_owned(),
+                host,
+                packets,
+                from,
+            })
+        };
+        Ok(self.datapath.unnamed()?.into_iter().filter_map(shown).collect())
+    }
+
+    /// Forgets them, and says which they were.
+    ///
+    /// # Errors
+    /// When they can't be read or forgotten.
+    pub fn forget_unnamed(&mut self) -> Result<Vec<api::Unnamed>, Error> {
+        let unnamed = self.unnamed()?;
+        self.datapath.forget_unnamed()?;
+        Ok(unnamed)
     }
 
     /// Who owns a user.

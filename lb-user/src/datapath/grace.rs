@@ -8,7 +8,21 @@ use std::{io, thread::JoinHandle};
 
 use super::error::{DatapathError, Doing};
 
+const MEMBARRIER_CMD_QUERY: libc::c_int = 0;
 const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+
+/// Does the kernel let us wait? It does not with `nohz_full`.
+///
+/// # Errors
+/// When the kernel has no membarrier(2), or a filter of system calls forbids it.
+pub fn can_wait() -> io::Result<bool> {
+    // SAFETY: the call takes numbers only.
+    let commands = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) };
+    if commands < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(commands & libc::c_long::from(MEMBARRIER_CMD_GLOBAL) != 0)
+}
 
 /// A grace period that has begun.
 pub(super) struct Grace(JoinHandle<io::Result<()>>);

@@ -153,11 +153,20 @@ impl Datapath {
         self.counters.reset_backend(id)
     }
 
-    /// Sets the counters of a VIP to zero, before its number is given to another.
+    /// Forgets the hosts that named nobody, so that those are noted that come from now on.
     ///
     /// # Errors
     /// When the map can't be written.
+    pub fn forget_unnamed(&mut self) -> Result<(), DatapathError> {
+        self.unnamed.forget(None)
+    }
+
+    /// Sets the counters of a VIP to zero and forgets who named nobody there, before its number is given to another.
+    ///
+    /// # Errors
+    /// When the maps can't be written.
     pub fn reset_vip(&mut self, number: u32) -> Result<(), DatapathError> {
+        self.unnamed.forget(Some(number))?;
         self.counters.reset_vip(number)
     }
 

@@ -91,13 +91,20 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, OpenError> {
 
 /// Elsewhere a pin would fail with an error that explains nothing.
 fn require_bpffs(pin_dir: &Path) -> Result<(), OpenError> {
-    let existing = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let kind = statfs(existing)
-        .map_err(|errno| OpenError::Unwritable { path: existing.into(), source: io::Error::from(errno) })?;
-    if kind.filesystem_type() != BPF_FS_MAGIC {
-        return Err(OpenError::NotBpffs { path: pin_dir.into() });
+    match is_on_bpffs(pin_dir) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::NotBpffs { path: pin_dir.into() }),
+        Err(source) => Err(OpenError::Unwritable { path: pin_dir.into(), source }),
     }
-    Ok(())
+}
+
+/// Is the folder, or the place where it would be made, on a BPF file system?
+///
+/// # Errors
+/// When the place can't be looked at.
+pub fn is_on_bpffs(pin_dir: &Path) -> io::Result<bool> {
+    let existing = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    Ok(statfs(existing)?.filesystem_type() == BPF_FS_MAGIC)
 }
 
 /// Keeps the folder for one daemon, until what is returned is dropped or the process ends: two would write each other's

@@ -38,11 +38,28 @@ impl ScanLoop {
         })
     }
 
-    /// What an attempt to load `may_goto` says, and why.
-    fn from_probe(loaded: io::Result<OwnedFd>) -> (Self, String) {
+    /// The same, asked anew and told to the caller.
+    ///
+    /// # Errors
+    /// When the kernel does not permit this process to load programs.
+    pub fn ask() -> io::Result<Self> {
+        Self::known(probe())
+    }
+
+    /// What an attempt to load `may_goto` says.
+    fn known(loaded: io::Result<OwnedFd>) -> io::Result<Self> {
         match loaded {
-            Ok(_) => (Self::MayGoto, "the kernel has that instruction".into()),
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => (
+            Ok(_) => Ok(Self::MayGoto),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(Self::BpfLoop),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same in any case, and why.
+    fn from_probe(loaded: io::Result<OwnedFd>) -> (Self, String) {
+        match Self::known(loaded) {
+            Ok(Self::MayGoto) => (Self::MayGoto, "the kernel has that instruction".into()),
+            Ok(Self::BpfLoop) => (
                 Self::BpfLoop,
                 "the kernel lacks the instruction may_goto, which is faster (Linux 6.9)".into(),
             ),

@@ -48,6 +48,16 @@ impl UnnamedMap {
         all.sort_by(|a, b| b.packets.cmp(&a.packets).then_with(|| a.host.cmp(&b.host)));
         Ok(all)
     }
+
+    /// Forgets those of a VIP, or all: the program takes no more notes when the map is full.
+    pub(super) fn forget(&mut self, vip: Option<u32>) -> Result<(), DatapathError> {
+        const WHAT: &str = "forget the hosts that named nobody";
+        let keys: Vec<_> = self.0.keys().collect::<Result<_, _>>().doing(WHAT)?;
+        for key in keys.into_iter().filter(|As(key)| vip.is_none_or(|vip| key.vip == vip)) {
+            self.0.remove(&key).doing(WHAT)?;
+        }
+        Ok(())
+    }
 }
 
 fn read(key: &UnnamedKey, value: &layout::Unnamed) -> Unnamed {

@@ -1,12 +1,12 @@
 //! Which XDP program an interface carries, by the kernel's own word (rtnetlink, `IFLA_XDP`).
 
-use std::{fmt, io};
+use std::{fmt, io, path::Path};
 
-use aya::programs::loaded_programs;
+use aya::programs::{ProgramInfo, loaded_programs};
 use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
 
-use super::attach::Mode;
+use super::{attach::Mode, pins};
 
 /// A program on an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,31 @@ impl fmt::Display for Program {
         let name = name.as_ref().and_then(|program| program.name_as_str()).filter(|name| !name.is_empty());
         write!(f, "{} (id {})", name.unwrap_or("without a name"), self.id)
     }
+}
+
+/// What an interface carries, seen from those who pin below one folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// No XDP program.
+    Nothing,
+    /// The program that is pinned there.
+    Ours(Option<Mode>),
+    /// Another program.
+    Other(Program),
+}
+
+/// What the interface with this index carries.
+///
+/// # Errors
+/// When the kernel can't be asked, or the pins may not be looked at.
+pub fn carried(pin_dir: &Path, index: u32) -> io::Result<Carried> {
+    let Some(program) = xdp_on(index)? else { return Ok(Carried::Nothing) };
+    let pin = pins::program(&pins::folder(pin_dir));
+    if !pin.try_exists()? {
+        return Ok(Carried::Other(program));
+    }
+    let pinned = ProgramInfo::from_pin(pin).map_err(io::Error::other)?;
+    Ok(if pinned.id() == program.id { Carried::Ours(program.mode) } else { Carried::Other(program) })
 }
 
 /// The program on the interface with this index.

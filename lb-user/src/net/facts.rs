@@ -33,6 +33,8 @@ pub(super) struct Link {
     pub(super) names: Vec<String>,
     /// Its MAC address, if it speaks Ethernet.
     pub(super) mac: Option<Mac>,
+    /// Is it set up, and does it have a carrier?
+    pub(super) is_up: bool,
     /// Longest IP packet that it sends, in bytes; 0 if it doesn't say.
     pub(super) mtu: u32,
     /// What it adds to frames and whom it gives them to, if it is a VLAN device.

@@ -20,7 +20,7 @@ use rtnetlink::{
     packet_route::{
         RouteNetlinkMessage,
         address::{AddressAttribute, AddressMessage},
-        link::{InfoData, InfoVlan, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, Prop},
+        link::{InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, Prop},
         neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
         route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
     },
@@ -162,7 +162,8 @@ fn address(message: &AddressMessage) -> Option<IpAddr> {
 }
 
 fn link(message: &LinkMessage) -> Link {
-    let mut link = Link::default();
+    let is_up = message.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
+    let mut link = Link { is_up, ..Link::default() };
     let (mut below, mut is_elsewhere, mut tag) = (None, false, None);
     for attribute in &message.attributes {
         match attribute {

@@ -5,7 +5,7 @@
 //!
 //! `kernel` speaks rtnetlink and makes `facts`, plain data, of what it hears; `outlook` says, purely, what follows
 //! from them; [`Watcher`] drives both and tells the daemon. [`sysctl`] reads the settings on which the rest of the way
-//! depends, for the warnings at start.
+//! depends, for the warnings at start. [`Survey`] is one look, for `siplb doctor`.
 //!
 //! Invariant: a next hop is published only while the kernel itself would send there: a route, an interface that the
 //! program may send out of, and a neighbour whose MAC address the kernel holds for good. In all doubt there is none, and
@@ -13,6 +13,7 @@
 mod facts;
 mod kernel;
 mod outlook;
+mod survey;
 pub mod sysctl;
 mod watcher;
 
@@ -26,6 +27,7 @@ use std::{
 
 use lb_common::layout::NextHop;
 
+pub use survey::{Interface, Obstructed, Survey, SurveyError, Way};
 pub use watcher::Watcher;
 
 /// What the kernel knows, as far as the datapath needs it.

@@ -17,21 +17,27 @@ pub struct Warning {
     pub wanted: u32,
     /// What comes of it.
     pub effect: &'static str,
+    /// Does it lose every reply, and not only packets whose neighbour is not known?
+    pub is_fatal: bool,
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, value, wanted, effect } = self;
+        let Self { setting, value, wanted, effect, .. } = self;
         write!(f, "{setting} is {value}: {effect}; to mend it: sysctl -w {setting}={wanted}")
     }
 }
 
-/// What stands in the way of IPv4 packets that come in by these interfaces. `proc` is where procfs is mounted.
+/// What stands in the way of packets that come in by these interfaces, those of IPv6 where `has_ipv6` says that there are
+/// any. `proc` is where procfs is mounted.
 ///
 /// An interface that doesn't exist has no settings and gets no warnings; whoever attaches to it says so.
-pub fn warnings(proc: &Path, interfaces: &[String]) -> Vec<Warning> {
+pub fn warnings(proc: &Path, interfaces: &[String], has_ipv6: bool) -> Vec<Warning> {
     let settings = Settings(proc);
-    let mut warnings = settings.forwarding(interfaces);
+    let mut warnings = settings.forwarding("ipv4", "net.ipv4.ip_forward", interfaces);
+    if has_ipv6 {
+        warnings.extend(settings.forwarding("ipv6", "net.ipv6.conf.all.forwarding", interfaces));
+    }
     for interface in interfaces {
         warnings.extend(settings.accept_local(interface));
         warnings.extend(settings.rp_filter(interface));
@@ -43,32 +49,34 @@ pub fn warnings(proc: &Path, interfaces: &[String]) -> Vec<Warning> {
 struct Settings<'a>(&'a Path);
 
 impl Settings<'_> {
-    /// Value of `net/ipv4/NAME`, if there is such a setting.
+    /// Value of `net/NAME`, if there is such a setting.
     fn read(&self, name: &str) -> Option<u32> {
-        fs::read_to_string(self.0.join("sys/net/ipv4").join(name)).ok()?.trim().parse().ok()
+        fs::read_to_string(self.0.join("sys/net").join(name)).ok()?.trim().parse().ok()
     }
 
     /// The interface's value of a setting, and the value for all interfaces.
     fn of(&self, interface: &str, setting: &str) -> Option<(u32, u32)> {
-        let all = self.read(&format!("conf/all/{setting}"))?;
-        Some((self.read(&format!("conf/{interface}/{setting}"))?, all))
+        let all = self.read(&format!("ipv4/conf/all/{setting}"))?;
+        Some((self.read(&format!("ipv4/conf/{interface}/{setting}"))?, all))
     }
 
-    /// Only the interface's own value counts; writing `ip_forward` writes that of every interface.
-    fn forwarding(&self, interfaces: &[String]) -> Vec<Warning> {
+    /// Only the interface's own value counts; writing `whole` writes that of every interface.
+    fn forwarding(&self, family: &str, whole: &str, interfaces: &[String]) -> Vec<Warning> {
         let warning = |setting| Warning {
             setting,
             value: 0,
             wanted: 1,
             effect: "requests are lost while the MAC address of their backend is not known, and replies always",
+            is_fatal: true,
         };
         let mut warnings: Vec<Warning> = interfaces
             .iter()
-            .filter(|interface| self.read(&format!("conf/{interface}/forwarding")) == Some(0))
-            .map(|interface| warning(name(interface, "forwarding")))
+            .filter(|interface| self.read(&format!("{family}/conf/{interface}/forwarding")) == Some(0))
+            .map(|interface| warning(name(family, interface, "forwarding")))
             .collect();
-        if !warnings.is_empty() && self.read("ip_forward") == Some(0) {
-            warnings = vec![warning("net.ipv4.ip_forward".to_owned())];
+        let path = whole.trim_start_matches("net.").replace('.', "/");
+        if !warnings.is_empty() && self.read(&path) == Some(0) {
+            warnings = vec![warning(whole.to_owned())];
         }
         warnings
     }
@@ -77,11 +85,12 @@ impl Settings<'_> {
     fn accept_local(&self, interface: &str) -> Option<Warning> {
         let (own, all) = self.of(interface, "accept_local")?;
         (own == 0 && all == 0).then(|| Warning {
-            setting: name(interface, "accept_local"),
+            setting: name("ipv4", interface, "accept_local"),
             value: 0,
             wanted: 1,
             effect: "where a VIP is an address of this node, replies are lost while the MAC address of their client \
                      or router is not known",
+            is_fatal: false,
         })
     }
 
@@ -92,18 +101,19 @@ impl Settings<'_> {
         const LOOSE: u32 = 2;
         let (own, all) = self.of(interface, "rp_filter")?;
         (own.max(all) == STRICT).then(|| Warning {
-            setting: name(interface, "rp_filter"),
+            setting: name("ipv4", interface, "rp_filter"),
             value: STRICT,
             wanted: LOOSE,
             effect: "packets that come in by another interface than their source's route are lost, and so are replies \
                      as with accept_local=0",
+            is_fatal: false,
         })
     }
 }
 
 /// The setting's name: `sysctl` takes a slash for a dot that is part of an interface's name.
-fn name(interface: &str, setting: &str) -> String {
-    format!("net.ipv4.conf.{}.{setting}", interface.replace('.', "/"))
+fn name(family: &str, interface: &str, setting: &str) -> String {
+    format!("net.{family}.conf.{}.{setting}", interface.replace('.', "/"))
 }
 
 #[cfg(test)]
@@ -116,7 +126,10 @@ mod tests {
     fn proc(settings: &[(&str, u32)]) -> TempDir {
         let root = TempDir::new().unwrap();
         for (setting, value) in settings {
-            let file = root.path().join("sys/net/ipv4").join(setting);
+            let file = match setting.strip_prefix("ipv6/") {
+                Some(setting) => root.path().join("sys/net/ipv6").join(setting),
+                None => root.path().join("sys/net/ipv4").join(setting),
+            };
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, format!("{value}\n")).unwrap();
         }
@@ -125,7 +138,7 @@ mod tests {
 
     fn shown(settings: &[(&str, u32)], interface: &str) -> Vec<String> {
         let root = proc(settings);
-        let warnings = warnings(root.path(), &[interface.to_owned()]);
+        let warnings = warnings(root.path(), &[interface.to_owned()], false);
         warnings.iter().map(|warning| format!("{}={}", warning.setting, warning.wanted)).collect()
     }
 
@@ -146,7 +159,7 @@ mod tests {
     #[test]
     fn forwarding_is_named_once_if_it_is_off_as_a_whole() {
         let root = proc(&[("ip_forward", 0), ("conf/a/forwarding", 0), ("conf/b/forwarding", 0)]);
-        let warnings = warnings(root.path(), &["a".into(), "b".into()]);
+        let warnings = warnings(root.path(), &["a".into(), "b".into()], false);
         assert_eq!(warnings.len(), 1);
         assert_eq!(
             warnings[0].to_string(),
@@ -159,6 +172,21 @@ mod tests {
     fn forwarding_is_named_by_interface_if_others_forward() {
         let settings = [("ip_forward", 1), ("conf/eth0.100/forwarding", 0)];
         assert_eq!(shown(&settings, "eth0.100"), ["net.ipv4.conf.eth0/100.forwarding=1"]);
+    }
+
+    #[test]
+    fn forwarding_of_ipv6_is_asked_for_where_there_is_any() {
+        let settings =
+            [("conf/a/forwarding", 1), ("ipv6/conf/a/forwarding", 0), ("ipv6/conf/all/forwarding", 0)];
+        let root = proc(&settings);
+        let named = |has_ipv6| {
+            let warnings = warnings(root.path(), &["a".into()], has_ipv6);
+            warnings.into_iter().map(|warning| warning.setting).collect::<Vec<_>>()
+        };
+        assert_eq!(named(true), ["net.ipv6.conf.all.forwarding"]);
+        assert!(named(false).is_empty());
+        fs::write(root.path().join("sys/net/ipv6/conf/all/forwarding"), "1\n").unwrap();
+        assert_eq!(named(true), ["net.ipv6.conf.a.forwarding"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn backend() -> IpAddr {
 const MTU: u32 = 1_500;
 
 fn link(name: &str, mac: Option<Mac>, vlan: Option<Vlan>) -> Link {
-    Link { names: vec![name.to_owned()], mac, vlan, mtu: MTU }
+    Link { names: vec![name.to_owned()], mac, vlan, mtu: MTU, is_up: true }
 }
 
 fn neighbour(state: NeighbourState) -> Neighbour {
@@ -202,7 +202,13 @@ fn alternative_names_name_the_same_interface() {
     let mut facts = facts();
     facts.links.insert(
         ETH0,
-        Link { names: vec!["eth1".into(), "eth0".into()], mac: Some(NODE), vlan: None, mtu: MTU },
+        Link {
+            names: vec!["eth1".into(), "eth0".into()],
+            mac: Some(NODE),
+            vlan: None,
+            mtu: MTU,
+            is_up: true,
+        },
     );
     assert_eq!(hop(&facts), Some(untagged()));
 }
