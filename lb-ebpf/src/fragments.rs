@@ -8,6 +8,7 @@
 use crate::{
     account::Outcome,
     deliver::{self, End, Rewrite, next_hop},
+    frame::Part,
     maps::{BACKENDS, FRAGMENTS},
     notes::Notes,
     packet::{Packet, opaque},
@@ -63,6 +64,25 @@ extern "C" fn fragment_remember(
     };
     // A map that is full makes room by itself; what can't be remembered is dropped as an orphan.
     let _ = FRAGMENTS.insert(key(notes), fragment, 0);
+    0
+}
+
+/// Forgets where the fragments of an earlier datagram with this identification went, since this one's go nowhere.
+#[inline(always)]
+pub(crate) fn forget(notes: &mut Notes) {
+    if notes.datagram.is(Part::First) {
+        fragment_forget(notes);
+    }
+}
+
+/// A function of its own, as [`fragment_remember`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fragment_forget(notes: *mut Notes) -> u64 {
+    if let Some(notes) = Notes::handed(notes) {
+        // There may be none.
+        let _ = FRAGMENTS.remove(key(notes));
+    }
     0
 }
 
@@ -131,6 +151,9 @@ fn sent(
     rewrite: &Rewrite<'_>,
     action: &mut u32,
 ) -> Result<u8, u8> {
+    if notes.datagram.held == 0 {
+        return Err(Reason::Truncated as u8);
+    }
     if fragment.is_reply == 0 {
         let backend = state.entry(&BACKENDS, state.meta.backends, fragment.backend);
         let backend = backend.ok_or(Reason::FragmentOrphan as u8)?;

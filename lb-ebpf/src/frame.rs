@@ -305,16 +305,11 @@ fn extensions(packet: Packet, first: u8, room: u64, zero: u64, datagram: &mut Da
     let mut at = datagram.udp ^ zero;
     let mut part = Part::Whole as u64 ^ zero;
     let mut i = 0;
-    while i < EXTENSIONS_LIMIT {
+    while i <= EXTENSIONS_LIMIT {
         (protocol, at, part) = (protocol ^ zero, at ^ zero, part ^ zero);
         let kind = protocol as u8;
         let is_fragment = kind == FRAGMENT;
-        if !is_fragment
-            && kind != HOP_BY_HOP
-            && kind != ROUTING
-            && kind != DESTINATION
-            && kind != AUTHENTICATION
-        {
+        if !is_fragment && !is_extension(kind) {
             break;
         }
         let header = packet.read::<FragmentHeader>(at).ok_or(Reason::Malformed as u8)?;
@@ -331,24 +326,37 @@ fn extensions(packet: Packet, first: u8, room: u64, zero: u64, datagram: &mut Da
             AUTHENTICATION => (units + 2) * 4,
             _ => (units + 1) * 8,
         };
+        i += 1;
         if part == Part::Later as u64 {
             // What follows is not a header but bytes from the middle of the datagram.
             break;
         }
-        i += 1;
     }
     let (protocol, part) = (protocol ^ zero, part ^ zero);
     let room = room.saturating_sub(at - datagram.udp);
     datagram.udp = at ^ zero;
-    if i >= EXTENSIONS_LIMIT {
+    if i > EXTENSIONS_LIMIT {
         return Err(Reason::Extensions as u8);
     }
     if part == Part::Later as u64 {
-        // Whatever the datagram carries: only its first fragment says.
-        return later(room, datagram);
+        // Behind more extension headers only the first fragment says what the datagram carries.
+        return if protocol as u8 == PROTOCOL_UDP || is_extension(protocol as u8) {
+            later(room, datagram)
+        } else {
+            Err(Reason::NotUdp as u8)
+        };
+    }
+    if protocol as u8 == ICMP {
+        return Err(Reason::NotUdp as u8);
     }
     let part = if part == Part::First as u64 { Part::First } else { Part::Whole };
     carried(packet, protocol as u8, part, room, datagram)
+}
+
+/// Is it the number of an extension header, other than the fragment header?
+#[inline(always)]
+fn is_extension(kind: u8) -> bool {
+    kind == HOP_BY_HOP || kind == ROUTING || kind == DESTINATION || kind == AUTHENTICATION
 }
 
 /// The UDP header, of a datagram or of its first fragment.

@@ -102,7 +102,7 @@ fn judge(packet: Packet, state: &State, notes: &mut Notes) -> Option<Outcome> {
     if !matches!(to, Some(Host::Vip)) && !matches!((to, from), (None, Some(Host::Backend))) {
         return NOT_OURS;
     }
-    let kind = packet.read::<[u8; 2]>(notes.datagram.udp)?;
+    let Some(kind) = packet.read::<[u8; 2]>(notes.datagram.udp) else { return NOT_OURS };
     let is_v4 = notes.datagram.is_v4();
     if !is_error(is_v4, kind[0]) {
         return NOT_OURS;
@@ -113,7 +113,12 @@ fn judge(packet: Packet, state: &State, notes: &mut Notes) -> Option<Outcome> {
         if quoted.source != notes.datagram.destination {
             return NOT_OURS;
         }
-        let there = packet.linear_bytes().saturating_sub(quoted.udp + UDP_BYTES);
+        let end = notes.datagram.udp + notes.datagram.held;
+        let end = if end < packet.linear_bytes() { end } else { packet.linear_bytes() };
+        if end < quoted.udp + UDP_BYTES {
+            return NOT_OURS;
+        }
+        let there = end - (quoted.udp + UDP_BYTES);
         let length = if quoted.announced < there { quoted.announced } else { there };
         notes.length = if length > SCAN_LIMIT { SCAN_LIMIT } else { length };
         notes.quoted = notes.datagram.udp;
@@ -128,6 +133,7 @@ fn judge(packet: Packet, state: &State, notes: &mut Notes) -> Option<Outcome> {
         // Nobody but the daemon needs to know: the client did not send to this address.
         let event = Event { kind: EventKind::PortUnreachable as u32, backend: socket.backend };
         let _ = EVENTS.output::<Event>(event, 0);
+        trace(|trace| trace.generation = state.generation);
         let outcome = Outcome::new(Reason::BackendUnreachable as u8);
         return Some(Outcome { vip: socket.vip, backend: socket.backend, ..outcome });
     }

@@ -37,7 +37,11 @@ extern "C" fn reply_forward(ctx: *mut xdp_md, notes: *mut Notes, socket: *const 
         Outcome { vip: socket.vip, backend: socket.backend, ..Outcome::new(Reason::Foreign as u8) };
     trace(|trace| (trace.generation, trace.payload) = (state.generation, notes.datagram.payload() as u16));
     outcome.reason = match reply(Packet { ctx }, &state, notes, socket, &mut outcome.action) {
-        Ok(reason) | Err(reason) => reason,
+        Ok(reason) => reason,
+        Err(reason) => {
+            fragments::forget(notes);
+            reason
+        }
     };
     outcome.pack()
 }
@@ -59,9 +63,6 @@ fn reply(
     if notes.datagram.announced == CONTRADICTORY {
         return Err(Reason::Truncated as u8);
     }
-    if !notes.datagram.is(Part::Whole) {
-        fragments::remember_reply(notes, socket);
-    }
     let rewrite = Rewrite {
         end: End::Source,
         old: socket.backend_sums,
@@ -71,5 +72,8 @@ fn reply(
     };
     deliver::rewrite(packet, &notes.datagram, &rewrite)?;
     *action = next_hop::route(packet, &notes.datagram)?;
+    if !notes.datagram.is(Part::Whole) {
+        fragments::remember_reply(notes, socket);
+    }
     Ok(Reason::Replied as u8)
 }

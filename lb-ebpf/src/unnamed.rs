@@ -7,7 +7,7 @@
 use crate::{
     maps::UNNAMED,
     notes::Notes,
-    packet::{Packet, Payload},
+    packet::{Packet, Payload, opaque},
 };
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
@@ -33,6 +33,10 @@ extern "C" fn note_unnamed(ctx: *mut xdp_md) -> u64 {
     let Some(notes) = Notes::of_this_cpu() else { return 0 };
     let packet = Packet { ctx };
     let (source, at, end) = notes.decided.unnamed();
+    let (at, end) = (opaque(at), opaque(end));
+    // A trailing dot is no part of the name.
+    let has_dot = end > at && packet.read::<u8>(notes.datagram.payload() + end - 1) == Some(b'.');
+    let end = if has_dot { end - 1 } else { end };
     let payload = Payload::new(packet, notes.datagram.payload(), notes.length, notes.length, notes.zero);
     let key =
         UnnamedKey { host: payload.text_hash(at, end, 0), vip: notes.vip as u32, source: source as u32 };
@@ -48,7 +52,7 @@ extern "C" fn note_unnamed(ctx: *mut xdp_md) -> u64 {
     let entry = &mut notes.unnamed;
     (entry.packets, entry.from, entry.length) = (1, notes.datagram.source, end - at);
     entry.text = [0; 64];
-    if packet.copy(offset, length, &mut entry.text) {
+    if length == 0 || packet.copy(offset, length, &mut entry.text) {
         // By reference: the stack has no room for a copy.
         let entry: &Unnamed = entry;
         let _ = UNNAMED.insert(key, entry, 0);

@@ -32,7 +32,10 @@ pub(crate) fn to_vip(
     trace(|trace| (trace.generation, trace.payload) = (state.generation, notes.datagram.payload() as u16));
     match readable(packet, notes) {
         Ok(length) => notes.length = length,
-        Err(reason) => return Outcome { vip: vip.id, ..Outcome::new(reason) },
+        Err(reason) => {
+            fragments::forget(notes);
+            return Outcome { vip: vip.id, ..Outcome::new(reason) };
+        }
     }
     notes.vip = vip.id as u64;
     judge(packet, notes, vip);
@@ -48,7 +51,11 @@ extern "C" fn vip_forward(ctx: *mut xdp_md, notes: *mut Notes, vip: *const Vip) 
     let Some(state) = State::of(notes) else { return 0 };
     let mut outcome = Outcome { vip: vip.id, ..Outcome::new(Reason::Foreign as u8) };
     outcome.reason = match forward(Packet { ctx }, &state, notes, vip, &mut outcome) {
-        Ok(reason) | Err(reason) => reason,
+        Ok(reason) => reason,
+        Err(reason) => {
+            fragments::forget(notes);
+            reason
+        }
     };
     outcome.pack()
 }
@@ -80,10 +87,10 @@ fn forward(
         new_address: backend.sums.address,
         port,
     };
+    outcome.action = deliver::to_backend(packet, state, notes, backend, &rewrite)?;
     if !notes.datagram.is(Part::Whole) {
         fragments::remember_request(notes, active, backend);
     }
-    outcome.action = deliver::to_backend(packet, state, notes, backend, &rewrite)?;
     Ok(reason)
 }
 

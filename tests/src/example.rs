@@ -142,8 +142,18 @@ pub fn with_domains(key: KeyKind, number_tail: u8, domains: &[&str]) -> Rules {
         *entry = domain_hash(domain.as_bytes(), SEED);
     }
     let domain_count = domains.len() as u8;
-    let (first, first_mask) = domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
-    Rules { seed: SEED, key: key as u8, number_tail, domain_count, first, first_mask, domains: hashes, ..Rules::default() }
+    let (first, first_mask) =
+        domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
+    Rules {
+        seed: SEED,
+        key: key as u8,
+        number_tail,
+        domain_count,
+        first,
+        first_mask,
+        domains: hashes,
+        ..Rules::default()
+    }
 }
 
 /// The name by which a backend is meant, with any port.

@@ -7,10 +7,7 @@ mod icmp;
 mod ip;
 mod tunnel;
 
-use std::{
-    net::SocketAddr,
-    ops::Range,
-};
+use std::{net::SocketAddr, ops::Range};
 
 pub use icmp::Icmp;
 use ip::{Header, pseudo_header};
@@ -114,7 +111,10 @@ impl Extension {
 
     /// An authentication header, whose length is told in words less two (RFC 4302 section 2.2).
     pub fn authentication(words: u8) -> Self {
-        Self { kind: AUTHENTICATION, rest: [&[words - 2][..], &vec![0xa5; usize::from(words) * 4 - 2]].concat() }
+        Self {
+            kind: AUTHENTICATION,
+            rest: [&[words - 2][..], &vec![0xa5; usize::from(words) * 4 - 2]].concat(),
+        }
     }
 
     /// A fragment header with these flags and this offset (section 4.5).
@@ -126,7 +126,10 @@ impl Extension {
     /// A chain of them in front of what has this number: its first number, and its bytes.
     fn chain(extensions: &[Self], last: u8) -> (u8, Vec<u8>) {
         let following = extensions.iter().skip(1).map(|next| next.kind).chain([last]);
-        let bytes = extensions.iter().zip(following).flat_map(|(extension, next)| [&[next], &extension.rest[..]].concat());
+        let bytes = extensions
+            .iter()
+            .zip(following)
+            .flat_map(|(extension, next)| [&[next], &extension.rest[..]].concat());
         (extensions.first().map_or(last, |first| first.kind), bytes.collect())
     }
 }
@@ -259,11 +262,12 @@ impl Datagram {
 fn flags(part: &Part, length: usize) -> (u16, u16) {
     let (offset, is_last) = (part.bytes.start as u16, part.bytes.end >= length);
     assert_eq!(offset % 8, 0, "offsets of fragments are told in units of eight bytes");
-    (offset / 8 | if is_last { 0 } else { MORE_FRAGMENTS }, offset | u16::from(!is_last))
+    let more = if is_last { 0 } else { MORE_FRAGMENTS };
+    ((offset / 8) | more, offset | u16::from(!is_last))
 }
 
 /// The ones' complement sum of the 16-bit words; an odd byte at the end counts as if a zero followed (RFC 1071).
-fn sum(bytes: &[u8]) -> u16 {
+pub fn sum(bytes: &[u8]) -> u16 {
     let word = |pair: &[u8]| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
     bytes.chunks(2).map(word).fold(0, plus)
 }
@@ -314,7 +318,8 @@ mod tests {
             let from = if to.is_ipv4() { crate::example::client() } else { crate::example::client6() };
             let whole = Datagram { from, to, ..crate::example::from_client(&[7; 100]) };
             let parts = whole.cut(5, &[8, 64]);
-            let joined: Vec<u8> = parts.iter().flat_map(|part| part.bytes().split_off(part.udp_at())).collect();
+            let joined: Vec<u8> =
+                parts.iter().flat_map(|part| part.bytes().split_off(part.udp_at())).collect();
             assert_eq!(joined, whole.bytes().split_off(whole.udp_at()));
         }
     }

@@ -355,7 +355,10 @@ fn what_should_have_named_somebody_is_told() {
     let bye = |headers: &str| of(&with_headers("BYE", "sip:x@198.51.100.9", headers));
     assert_eq!(bye("Route: <sip:old.example:5070;lr>"), (KeySource::Route, "old.example".into()));
     assert_eq!(bye("X: y"), (KeySource::Route, "".into()));
-    assert_eq!(of("SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 10.0.0.99\r\n\r\n"), (KeySource::Via, "10.0.0.99".into()));
+    assert_eq!(
+        of("SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 10.0.0.99\r\n\r\n"),
+        (KeySource::Via, "10.0.0.99".into())
+    );
 }
 
 #[test]

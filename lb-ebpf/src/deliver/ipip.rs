@@ -139,10 +139,12 @@ fn bytes(packet: Packet, datagram: &Datagram) -> Result<u64, u8> {
     Ok(if datagram.is_v4() { field } else { field + IPV6_BYTES })
 }
 
-/// What tells flows apart. Fragments of one datagram are one flow: only the first has ports.
+/// What tells flows apart. Fragments of one datagram are one flow: only the first has ports. Of an ICMP error, the port is
+/// that of the packet which it quotes.
 #[inline(always)]
 fn flow(datagram: &Datagram) -> u32 {
-    let port = if datagram.is(Part::Whole) { datagram.source_port.0 as u32 } else { datagram.id };
+    let is_fragment = datagram.is(Part::First) || datagram.is(Part::Later);
+    let port = if is_fragment { datagram.id } else { datagram.source_port.0 as u32 };
     let [a, b, c, d] = datagram.source.words;
     let mixed = (a ^ b ^ c ^ d).wrapping_mul(0x9E37_79B1) ^ port.wrapping_mul(0x85EB_CA77);
     (mixed ^ mixed >> 15).wrapping_mul(0xC2B2_AE3D)

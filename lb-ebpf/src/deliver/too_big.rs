@@ -64,7 +64,8 @@ struct MessageV6 {
 /// Makes the frame the message that `mtu` bytes are the most, if that may be said. Either way the packet is not sent on.
 #[inline(always)]
 pub(super) fn too_big(packet: Packet, notes: &mut Notes, bytes: u64, mtu: u64) -> u8 {
-    let may_tell = !notes.datagram.is(Part::Later) && may_not_be_cut(packet, notes);
+    // Nobody is told by an error about an error (RFC 1122 section 3.2.2, RFC 4443 section 2.4 e).
+    let may_tell = (notes.datagram.part as u8) < Part::Later as u8 && may_not_be_cut(packet, notes);
     if !may_tell || !limiter::allows_one() {
         return Reason::TooBigUntold as u8;
     }

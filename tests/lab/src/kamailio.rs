@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::process::{Process, command, output};
 use crate::lab::Lab;
 use crate::netns::Netns;
+use crate::process::{Process, command, output};
 use crate::topology::{DOMAIN, Family, Host, SIP_PORT};
 
 const REGISTRAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");

@@ -16,6 +16,7 @@
 //! Invariant: whatever a [`Lab`] makes carries its name, so that [`clean`] removes all of it without having
 //! been told anything: after a failure, after Ctrl-C, and also when the run that made it was killed.
 
+pub mod baresip;
 pub mod interrupt;
 pub mod kamailio;
 mod lab;
@@ -25,6 +26,7 @@ pub mod siplb;
 pub mod sipp;
 pub mod topology;
 
+pub use baresip::Baresip;
 pub use kamailio::{Kamailio, Proxy};
 pub use lab::{Lab, clean};
 pub use netns::Netns;

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::interrupt::wait_until;
+use crate::kamailio::Proxy;
 use crate::lab::Lab;
 use crate::process::{Process, command, output};
-use crate::kamailio::Proxy;
 use crate::topology::{DOMAIN, Family, SIP_PORT};
 
 /// Health by the defaults takes some seconds to turn; this is what nobody should have to wait for.
@@ -149,8 +149,10 @@ forward = "{forward}"
     );
     for host in &lab.topology().backends {
         let address = host.address_of(service.family);
-        text +=
-            &format!("\n[[pool.backend]]\nname    = \"{}\"\naddress = \"{address}\"\nport    = {SIP_PORT}\n", host.name);
+        text += &format!(
+            "\n[[pool.backend]]\nname    = \"{}\"\naddress = \"{address}\"\nport    = {SIP_PORT}\n",
+            host.name
+        );
         if service.has_aliases {
             text += &format!("aliases = [{:?}]\n", Proxy::alias(host));
         }

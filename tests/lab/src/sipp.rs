@@ -16,7 +16,8 @@ use crate::process::Process;
 use crate::topology::{DOMAIN, Family, Home};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sipp");
-const CALLEE_PORT: u16 = 5070;
+/// Port on which the users answer.
+pub const CALLEE_PORT: u16 = 5070;
 /// From the answer to hanging up.
 const TALK: Duration = Duration::from_millis(300);
 /// How long a message may stay unanswered before its call counts as failed; sipp sends again meanwhile.
@@ -36,6 +37,8 @@ pub enum Scenario {
     /// One call a user, with requests of all kinds in the dialog, both ways. INVITEs and the answers to them are so many
     /// bytes longer.
     Dialog(u32),
+    /// One call a user through a B2BUA, with a re-INVITE on either side.
+    Bridged,
     /// One call a user, cancelled while it rings.
     Cancel,
     /// One subscription a user, notified twice.
@@ -51,6 +54,7 @@ impl Scenario {
             Self::RegisterDevice => "register-device.xml",
             Self::Call => "call-uac.xml",
             Self::Dialog(_) => "dialog-uac.xml",
+            Self::Bridged => "bridged-uac.xml",
             Self::Cancel => "cancel-uac.xml",
             Self::Subscribe => "subscribe-uac.xml",
             Self::Options => "options.xml",
@@ -63,6 +67,7 @@ impl Scenario {
             Self::Register | Self::RegisterDevice | Self::Options => None,
             Self::Call => Some("call-uas.xml"),
             Self::Dialog(_) => Some("dialog-uas.xml"),
+            Self::Bridged => Some("bridged-uas.xml"),
             Self::Cancel => Some("cancel-uas.xml"),
             Self::Subscribe => Some("subscribe-uas.xml"),
         }

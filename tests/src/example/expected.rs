@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use lb_common::{layout::Mode, limits::KEY_LIMIT, slot::SLOTS};
 
 use super::{
-    BACKEND6, DSR, IPIP, OUT_MAC, ROUTER_MAC, SEED, VIP, VIP6, backend, backends_of, mode, neighbour_mac, next_hop, own_port,
-    tunnel_source, vip_socket,
+    BACKEND6, DSR, IPIP, OUT_MAC, ROUTER_MAC, SEED, VIP, VIP6, backend, backends_of, mode, neighbour_mac,
+    next_hop, own_port, tunnel_source, vip_socket,
 };
 use crate::frame::{Datagram, Encapsulated, Link, Tag};
 

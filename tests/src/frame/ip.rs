@@ -47,8 +47,12 @@ impl Header {
     /// When the addresses are of two families, or the packet is too long.
     pub(super) fn before(&self, carried: &[u8]) -> Vec<u8> {
         let header = match (self.from, self.to) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => self.ipv4(&[from.octets(), to.octets()].concat(), carried.len()),
-            (IpAddr::V6(from), IpAddr::V6(to)) => self.ipv6(&[from.octets(), to.octets()].concat(), carried.len()),
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                self.ipv4(&[from.octets(), to.octets()].concat(), carried.len())
+            }
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                self.ipv6(&[from.octets(), to.octets()].concat(), carried.len())
+            }
             _ => panic!("addresses of two families: {} and {}", self.from, self.to),
         };
         [&header, carried].concat()

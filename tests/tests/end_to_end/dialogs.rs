@@ -38,8 +38,7 @@ impl<'a> Parties<'a> {
     pub(crate) fn register(&self, users: &[String]) -> Result<()> {
         let calls = users.len() as u64;
         let scenario = Scenario::RegisterDevice;
-        let run =
-            Sipp::start_at(&self.stage.lab, &self.callees, "register", scenario, users, (calls, RATE))?;
+        let run = Sipp::start_at(&self.stage.lab, &self.callees, "register", scenario, users, (calls, RATE))?;
         let tally = run.finish(|_| ())?;
         ensure!(tally.count("registered") == calls, "of {calls} users not all registered: {tally:?}");
         Ok(())
@@ -127,7 +126,11 @@ fn proxies_tell_of_what_goes_astray() {
         parties.register(&users)?;
         let tally = parties.try_all(Scenario::Subscribe, &users)?;
         let astray: u64 = stage.counts("misrouted")?.iter().sum();
-        ensure!(tally.failed > 0 && astray > 0, "without aliases nothing went astray: {tally:?}, {}", told(stage));
+        ensure!(
+            tally.failed > 0 && astray > 0,
+            "without aliases nothing went astray: {tally:?}, {}",
+            told(stage)
+        );
         ensure!(stage.packets("response-unnamed")? > 0, "and every response named its proxy");
         Ok(())
     });

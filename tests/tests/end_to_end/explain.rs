@@ -54,7 +54,11 @@ fn messages() -> Vec<(String, Value)> {
             format!("REGISTER sip:{DOMAIN} SIP/2.0\r\n{headers}"),
             answer("drop", "to-missing", json!("REGISTER"), "none", Value::Null),
         ),
-        ("\r\n\r\n".to_owned(), answer("drop", "keep-alive", Value::Null, "none", Value::Null)),
+        ("\r\n".to_owned(), answer("drop", "keep-alive", Value::Null, "none", Value::Null)),
+        (
+            "\r\n\r\n".to_owned(),
+            answer("forward", "crlf-forwarded", Value::Null, "source", json!("198.51.100.1:5060")),
+        ),
         ("\u{1}".repeat(40), answer("drop", "not-sip", Value::Null, "none", Value::Null)),
     ]
 }

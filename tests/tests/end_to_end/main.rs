@@ -6,6 +6,7 @@
 //! The binary is `$SIPLB_BINARY`, or the one that `cargo xtask build` leaves.
 
 mod backends;
+mod bridged;
 mod calls;
 mod decap;
 mod dialogs;
@@ -16,6 +17,7 @@ mod foreign;
 mod groups;
 mod health;
 mod home;
+mod keys;
 mod large;
 mod paths;
 mod refusals;

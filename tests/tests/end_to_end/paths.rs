@@ -37,10 +37,11 @@ fn wait_down(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Runs `siplb decap` on the backend.
-fn decap(stage: &Stage, arguments: &[&str]) -> Result<Value> {
-    let mut command: Command = host(stage).netns.command(stage.binary());
-    command.args(["--json", "decap", "eth0", "--pin-dir"]).arg(stage.lab.pin_dir()).args(arguments);
+/// Runs `siplb decap` on a backend, each with pins of its own.
+pub(crate) fn decap(stage: &Stage, host: &Host, arguments: &[&str]) -> Result<Value> {
+    let mut command: Command = host.netns.command(stage.binary());
+    let pins = stage.lab.pin_dir().join(&host.name);
+    command.args(["--json", "decap", "eth0", "--pin-dir"]).arg(pins).args(arguments);
     Ok(serde_json::from_str(&output(command)?)?)
 }
 
@@ -71,10 +72,13 @@ fn a_server_that_traffic_does_not_reach_is_down() {
         stage.start_siplb(&with_forward(stage, "ipip"))?;
         wait_down(stage)?;
         ensure!(last_check(stage)?.contains("outer header"), "{}", last_check(stage)?);
-        decap(stage, &["--to", &VIP.to_string()])?;
+        decap(stage, host(stage), &["--to", &VIP.to_string()])?;
         stage.siplb().wait_for("b1", true)?;
-        ensure!(decap(stage, &["--status"])?["packets"]["decapsulated"].as_u64() >= Some(2), "none came out");
-        decap(stage, &["--detach"])?;
+        ensure!(
+            decap(stage, host(stage), &["--status"])?["packets"]["decapsulated"].as_u64() >= Some(2),
+            "none came out"
+        );
+        decap(stage, host(stage), &["--detach"])?;
         wait_down(stage)
     });
 }

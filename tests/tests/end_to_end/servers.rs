@@ -67,6 +67,18 @@ impl Servers {
         Ok(())
     }
 
+    /// Sends these messages to the VIP, which are numbered from 0 on by [`message`].
+    pub(crate) fn send(&self, lab: &Lab, messages: &[String]) -> Result<()> {
+        let socket = lab.topology().client.run(|| Ok(UdpSocket::bind((CALLERS, 0))?))?;
+        socket.connect((VIP, SIP_PORT))?;
+        for message in messages {
+            socket.send(message.as_bytes())?;
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(PACE);
+        }
+        Ok(())
+    }
+
     /// Ends everything; what came, in the order in which it was sent.
     ///
     /// # Errors
@@ -98,13 +110,19 @@ impl Drop for Servers {
 }
 
 fn probe(user: &str, number: u64) -> String {
+    let uri = format!("sip:{user}@{DOMAIN}");
+    message("OPTIONS", &uri, &format!("sip:probe@{DOMAIN}"), &uri, number)
+}
+
+/// A request that the servers tell of, with these URIs.
+pub(crate) fn message(method: &str, request_uri: &str, from: &str, to: &str, number: u64) -> String {
     format!(
-        "OPTIONS sip:{user}@{DOMAIN} SIP/2.0\r\n\
+        "{method} {request_uri} SIP/2.0\r\n\
          Via: SIP/2.0/UDP {CALLERS}:5060;branch=z9hG4bK{number}\r\n\
-         From: <sip:probe@{DOMAIN}>;tag=1\r\n\
-         To: <sip:{user}@{DOMAIN}>\r\n\
+         From: <{from}>;tag=1\r\n\
+         To: <{to}>\r\n\
          Call-ID: probe\r\n\
-         CSeq: {number} OPTIONS\r\n\
+         CSeq: {number} {method}\r\n\
          Content-Length: 0\r\n\r\n"
     )
 }

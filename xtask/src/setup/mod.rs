@@ -37,7 +37,7 @@ struct Program {
     elsewhere: &'static str,
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 7] = [
     Program {
         need: Need::Toolchain,
         command: "c++",
@@ -55,6 +55,18 @@ const PROGRAMS: [Program; 5] = [
         command: "kamailio",
         debian_package: "kamailio",
         elsewhere: "Kamailio 5.6 or later: packaged as kamailio, at home at https://www.kamailio.org",
+    },
+    Program {
+        need: Need::Everything,
+        command: "baresip",
+        debian_package: "baresip-core",
+        elsewhere: "baresip 1.0 or later: packaged as baresip, at home at https://github.com/baresip/baresip",
+    },
+    Program {
+        need: Need::Everything,
+        command: "nft",
+        debian_package: "nftables",
+        elsewhere: "packaged as nftables",
     },
     Program {
         need: Need::Everything,

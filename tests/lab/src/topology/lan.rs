@@ -59,9 +59,10 @@ impl Host {
         self.netns.set("ipv4/conf/all/arp_announce", "2")?;
         self.netns.ip(&format!("addr add {VIP}/32 dev lo"))?;
         self.netns.ip(&format!("addr add {VIP6}/128 dev lo"))?;
-        for (family, vip, node) in
-            [("-4", VIP.to_string(), NODE_TO_BACKENDS.to_string()), ("-6", VIP6.to_string(), NODE_TO_BACKENDS6.to_string())]
-        {
+        for (family, vip, node) in [
+            ("-4", VIP.to_string(), NODE_TO_BACKENDS.to_string()),
+            ("-6", VIP6.to_string(), NODE_TO_BACKENDS6.to_string()),
+        ] {
             self.netns.ip(&format!("{family} route add default via {node} dev {INTERFACE} table {TABLE}"))?;
             self.netns.ip(&format!("{family} rule add pref 10 iif lo to {vip} lookup {TABLE}"))?;
             // The table of the host's own addresses otherwise comes first of all.
