@@ -52,7 +52,10 @@ fn servers_that_do_not_run_are_missed(stage: &Stage) -> Result<()> {
     let carried = findings.iter().filter(|finding| finding["check"] == "xdp");
     ensure!(carried.clone().count() > 0, "{findings:#?}");
     for finding in carried {
-        ensure!(finding["what"].as_str().is_some_and(|what| what.contains("carries the program")), "{finding}");
+        ensure!(
+            finding["what"].as_str().is_some_and(|what| what.contains("carries the program")),
+            "{finding}"
+        );
     }
     Ok(())
 }
@@ -100,5 +103,8 @@ fn find<'a>(findings: &'a [Value], check: &str, verdict: &str, says: &str) -> Re
             && finding["verdict"] == verdict
             && finding["what"].as_str().is_some_and(|what| what.contains(says))
     };
-    findings.iter().find(is_it).with_context(|| format!("no {verdict} of {check} says \"{says}\": {findings:#?}"))
+    findings
+        .iter()
+        .find(is_it)
+        .with_context(|| format!("no {verdict} of {check} says \"{says}\": {findings:#?}"))
 }
