@@ -52,8 +52,9 @@ fn find(host: u64, port: u32) -> Named {
         ("b2", 5070, named(0, NamedKind::Down)),
         ("vip", NO_PORT, named(0, NamedKind::Vip)),
     ];
-    let is_meant =
-        |(name, its_port, _): &&(&str, u32, Named)| *its_port == port && name_hash(name.as_bytes(), SEED) == host;
+    let is_meant = |(name, its_port, _): &&(&str, u32, Named)| {
+        *its_port == port && name_hash(name.as_bytes(), SEED) == host
+    };
     known.iter().find(is_meant).map_or(Named::NOBODY, |(_, _, named)| *named)
 }
 
