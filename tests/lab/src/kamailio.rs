@@ -16,8 +16,8 @@ use crate::topology::{DOMAIN, Family, Host, SIP_PORT};
 
 const REGISTRAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
 const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/proxy.cfg");
-/// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server that refuses at once:
-/// one that is not there costs seconds.
+/// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server
+/// that refuses at once: one that is not there costs seconds.
 const WITH_HOSTS: &str =
     "mount --bind \"$0/hosts\" /etc/hosts && mount --bind \"$0/resolv.conf\" /etc/resolv.conf && exec \"$@\"";
 const START_LIMIT: Duration = Duration::from_secs(15);
