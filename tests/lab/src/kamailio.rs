@@ -16,11 +16,35 @@ use crate::topology::{DOMAIN, Family, Host, SIP_PORT};
 
 const REGISTRAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
 const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/proxy.cfg");
-/// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server that refuses at once:
-/// one that is not there costs seconds.
+/// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server
+/// that refuses at once: one that is not there costs seconds.
 const WITH_HOSTS: &str =
     "mount --bind \"$0/hosts\" /etc/hosts && mount --bind \"$0/resolv.conf\" /etc/resolv.conf && exec \"$@\"";
 const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// How a server names itself in Via and Record-Route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By a host name that is a name of the VIP: [`Naming::alias`].
+    Alias,
+    /// By a port of the VIP that is its own alone: [`Naming::vip_port`].
+    VipPort,
+}
+
+impl Naming {
+    /// Where a server listens for what comes to its own port of the VIP.
+    pub const OWN_PORT: u16 = 5061;
+
+    /// The host name of a backend's own.
+    pub fn alias(host: &Host) -> String {
+        format!("{}.sip.{DOMAIN}", host.name)
+    }
+
+    /// The port of the VIP that is a backend's own.
+    pub fn vip_port(host: &Host) -> u16 {
+        15_050 + u16::from(host.address.octets()[3])
+    }
+}
 
 /// What a proxy is to know.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +53,27 @@ pub struct Proxy {
     pub family: Family,
     /// Listens on the VIP itself, as a backend of a `dsr` or `ipip` pool does, and not on its own address.
     pub is_at_vip: bool,
+    /// What it calls itself.
+    pub naming: Naming,
 }
 
 impl Proxy {
-    /// The host name by which a backend's proxy names itself.
-    pub fn alias(host: &Host) -> String {
-        format!("{}.sip.{DOMAIN}", host.name)
+    /// Listens on the backend's own address, and names itself by its alias.
+    pub fn by_alias(family: Family) -> Self {
+        Self { family, is_at_vip: false, naming: Naming::Alias }
+    }
+
+    /// Its name, with a port.
+    fn name(self, host: &Host) -> String {
+        match self.naming {
+            Naming::Alias => format!("{}:{SIP_PORT}", Naming::alias(host)),
+            Naming::VipPort => SocketAddr::from((self.family.vip(), Naming::vip_port(host))).to_string(),
+        }
+    }
+
+    /// A socket of its own, for Kamailio.
+    fn listen(self, host: &Host, port: u16) -> String {
+        format!("udp:{} advertise {}", SocketAddr::from((self.address(host), port)), self.name(host))
     }
 
     fn address(self, host: &Host) -> IpAddr {
@@ -78,16 +117,17 @@ impl Kamailio {
     pub fn start_proxy(lab: &Lab, host: &Host, proxy: Proxy) -> Result<Self> {
         let folder = lab.folder();
         let vip = proxy.family.vip();
-        let names: Vec<String> = lab.topology().backends.iter().map(Proxy::alias).collect();
+        let names: Vec<String> = lab.topology().backends.iter().map(Naming::alias).collect();
         fs::write(folder.join("hosts"), format!("127.0.0.1 localhost\n{vip} {}\n", names.join(" ")))?;
         fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\noptions attempts:1\n")?;
-        let listen = SocketAddr::from((proxy.address(host), SIP_PORT));
-        let listen = format!("udp:{} advertise {}:{SIP_PORT}", listen, Proxy::alias(host));
-        let definitions = [
-            ("LISTEN", listen),
+        let mut definitions = vec![
+            ("LISTEN", proxy.listen(host, SIP_PORT)),
             ("VIP_URI", format!("\"sip:{}\"", proxy.family.vip_socket())),
             ("PEERS", format!("\"{}\"", proxy.peers())),
         ];
+        if proxy.naming == Naming::VipPort {
+            definitions.push(("OWN_PORT", proxy.listen(host, Naming::OWN_PORT)));
+        }
         let command = command_with_hosts(&host.netns, &folder, "kamailio");
         Self::start_with(host, &folder, command, PROXY, &definitions)
     }

@@ -27,7 +27,7 @@ pub mod sipp;
 pub mod topology;
 
 pub use baresip::Baresip;
-pub use kamailio::{Kamailio, Proxy};
+pub use kamailio::{Kamailio, Naming, Proxy};
 pub use lab::{Lab, clean};
 pub use netns::Netns;
 pub use process::Process;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::interrupt::wait_until;
-use crate::kamailio::Proxy;
+use crate::kamailio::Naming;
 use crate::lab::Lab;
 use crate::process::{Process, command, output};
 use crate::topology::{DOMAIN, Family, SIP_PORT};
@@ -95,8 +95,8 @@ pub struct Service<'a> {
     pub family: Family,
     /// `nat`, `dsr` or `ipip`.
     pub forward: &'a str,
-    /// With each backend's alias, which its [`Proxy`] names itself by.
-    pub has_aliases: bool,
+    /// What each backend's server calls itself, if that is to be known.
+    pub naming: Option<Naming>,
     /// Without the domain, every request is read to its end.
     pub has_domain: bool,
     /// More lines of the pool.
@@ -105,7 +105,7 @@ pub struct Service<'a> {
 
 impl Default for Service<'_> {
     fn default() -> Self {
-        Self { family: Family::V4, forward: "nat", has_aliases: false, has_domain: true, pool: "" }
+        Self { family: Family::V4, forward: "nat", naming: None, has_domain: true, pool: "" }
     }
 }
 
@@ -153,9 +153,13 @@ forward = "{forward}"
             "\n[[pool.backend]]\nname    = \"{}\"\naddress = \"{address}\"\nport    = {SIP_PORT}\n",
             host.name
         );
-        if service.has_aliases {
-            text += &format!("aliases = [{:?}]\n", Proxy::alias(host));
-        }
+        text += &match service.naming {
+            None => String::new(),
+            Some(Naming::Alias) => format!("aliases = [{:?}]\n", Naming::alias(host)),
+            Some(Naming::VipPort) => {
+                format!("vip-port = {}\nvip-port-to = {}\n", Naming::vip_port(host), Naming::OWN_PORT)
+            }
+        };
     }
     text
 }

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, ensure};
 use siplb_lab::siplb::Service;
 use siplb_lab::sipp::{Scenario, complaints};
-use siplb_lab::{Family, Proxy, Seat, Shape, Sipp, Tally};
+use siplb_lab::{Family, Naming, Proxy, Seat, Shape, Sipp, Tally};
 
 use crate::stage::{Stage, all_complete, on_stage, users};
 
@@ -85,7 +85,7 @@ pub(crate) fn about(count: u64) -> std::ops::RangeInclusive<u64> {
 
 /// Dialogs, cancelled calls and subscriptions, all through the VIP.
 fn everything_in_a_dialog(stage: &mut Stage, service: &Service<'_>) -> Result<()> {
-    let proxy = Proxy { family: service.family, is_at_vip: false };
+    let proxy = Proxy::by_alias(service.family);
     stage.start_proxies(proxy, service)?;
     let users = users(USERS);
     let parties = Parties::clients(stage, service.family);
@@ -104,14 +104,14 @@ fn everything_in_a_dialog(stage: &mut Stage, service: &Service<'_>) -> Result<()
 #[test]
 fn a_dialog_stays_with_its_proxy() {
     on_stage("dialogs", SERVERS, |stage| {
-        everything_in_a_dialog(stage, &Service { has_aliases: true, ..Service::default() })
+        everything_in_a_dialog(stage, &Service { naming: Some(Naming::Alias), ..Service::default() })
     });
 }
 
 #[test]
 fn a_dialog_stays_with_its_proxy_over_ipv6() {
     on_stage("dialogs6", SERVERS, |stage| {
-        let service = Service { family: Family::V6, has_aliases: true, ..Service::default() };
+        let service = Service { family: Family::V6, naming: Some(Naming::Alias), ..Service::default() };
         everything_in_a_dialog(stage, &service)
     });
 }
@@ -120,7 +120,7 @@ fn a_dialog_stays_with_its_proxy_over_ipv6() {
 #[test]
 fn proxies_tell_of_what_goes_astray() {
     on_stage("astray", SERVERS, |stage| {
-        stage.start_proxies(Proxy { family: Family::V4, is_at_vip: false }, &Service::default())?;
+        stage.start_proxies(Proxy::by_alias(Family::V4), &Service::default())?;
         let users = users(12);
         let parties = Parties::clients(stage, Family::V4);
         parties.register(&users)?;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use siplb_lab::siplb::Service;
 use siplb_lab::sipp::Scenario;
-use siplb_lab::{Family, Proxy};
+use siplb_lab::{Family, Naming, Proxy};
 
 use crate::dialogs::{Parties, about, lan, nothing_went_astray};
 use crate::paths::decap;
@@ -44,17 +44,27 @@ fn call_by_number(stage: &Stage, family: Family) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_call_goes_from_group_to_group_by_nat() {
-    on_stage("groups", SERVERS, |stage| {
+fn by_nat(name: &str, naming: Naming) {
+    on_stage(name, SERVERS, |stage| {
         for host in &stage.lab.topology().backends {
             // What a proxy sends to the VIP may be its own user's, and comes back to it with its own address.
             host.netns.set("ipv4/conf/all/accept_local", "1")?;
         }
-        let service = Service { has_aliases: true, ..Service::default() };
-        stage.start_proxies(Proxy { family: Family::V4, is_at_vip: false }, &service)?;
+        let service = Service { naming: Some(naming), ..Service::default() };
+        stage.start_proxies(Proxy { naming, ..Proxy::by_alias(Family::V4) }, &service)?;
         call_by_number(stage, Family::V4)
     });
+}
+
+#[test]
+fn a_call_goes_from_group_to_group_by_nat() {
+    by_nat("groups", Naming::Alias);
+}
+
+/// What the proxies send each other in a dialog then goes to ports of the VIP that are their own.
+#[test]
+fn a_call_goes_from_group_to_group_by_ports_of_their_own() {
+    by_nat("ports", Naming::VipPort);
 }
 
 /// Answers bypass the node, and what a backend sends to the VIP still goes there.
@@ -66,8 +76,8 @@ fn past_the_node(name: &str, forward: &str, family: Family) {
                 decap(stage, host, &["--to", &family.vip().to_string()])?;
             }
         }
-        let service = Service { family, forward, has_aliases: true, ..Service::default() };
-        stage.start_proxies(Proxy { family, is_at_vip: true }, &service)?;
+        let service = Service { family, forward, naming: Some(Naming::Alias), ..Service::default() };
+        stage.start_proxies(Proxy { is_at_vip: true, ..Proxy::by_alias(family) }, &service)?;
         for host in &stage.lab.topology().backends {
             stage.siplb().wait_for(&host.name, true)?;
         }

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use siplb_lab::siplb::Service;
 use siplb_lab::sipp::Scenario;
 use siplb_lab::topology::{CALLEES, CALLERS, Home};
-use siplb_lab::{Family, Proxy, Seat, Shape};
+use siplb_lab::{Family, Naming, Proxy, Seat, Shape};
 
 use crate::dialogs::{Parties, about, nothing_went_astray};
 use crate::stage::{Stage, on_stage, users};
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 fn a_phone_behind_a_nat_calls_and_is_called() {
     on_stage("home", Shape { backends: SERVERS, has_lan: false, has_home: true }, |stage| {
         the_nat_is_one(stage)?;
-        let service = Service { has_aliases: true, ..Service::default() };
-        stage.start_proxies(Proxy { family: Family::V4, is_at_vip: false }, &service)?;
+        let service = Service { naming: Some(Naming::Alias), ..Service::default() };
+        stage.start_proxies(Proxy::by_alias(Family::V4), &service)?;
         let (home, outside) = (Seat::home(&stage.lab)?, Seat::client(&stage.lab, Family::V4));
         let all = users(2 * USERS);
         let (inside, others) = all.split_at(USERS as usize);

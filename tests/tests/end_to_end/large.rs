@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use siplb_lab::siplb::Service;
 use siplb_lab::sipp::Scenario;
-use siplb_lab::{Family, Proxy};
+use siplb_lab::{Family, Naming, Proxy};
 
 use crate::dialogs::{Parties, about, nothing_went_astray};
 use crate::stage::{Stage, on_stage, users};
@@ -14,8 +14,8 @@ const USERS: u32 = 8;
 const LONGER: [u32; 3] = [1_300, 3_300, 8_300];
 
 fn large_calls(stage: &mut Stage, family: Family) -> Result<()> {
-    let service = Service { family, has_aliases: true, ..Service::default() };
-    stage.start_proxies(Proxy { family, is_at_vip: false }, &service)?;
+    let service = Service { family, naming: Some(Naming::Alias), ..Service::default() };
+    stage.start_proxies(Proxy::by_alias(family), &service)?;
     let parties = Parties::clients(stage, family);
     let users = users(USERS);
     parties.register(&users)?;
