@@ -154,7 +154,7 @@ pub(crate) fn all() -> Vec<Case> {
     vec![
         case("empty program", Program::Empty, invite(user_10, 600), XDP_TX, None),
         case("MAC swap", Program::Swap, invite(user_10, 600), XDP_TX, None),
-        case("header parse, counted", Program::Parse, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
+        case("header parse, counted", Program::Parse, frame(CLIENT, "192.0.2.99:53", OTHER), XDP_PASS, None),
         case("plain L4 balancer", Program::L4, invite(user_10, 600), XDP_TX, None),
         case(
             "INVITE, own domain, user 10, 600 bytes",
@@ -192,7 +192,7 @@ pub(crate) fn all() -> Vec<Case> {
         case("REGISTER, To at 350", Program::Siplb, register(350), XDP_TX, Some(4.0)),
         case("REGISTER, To at 900", Program::Siplb, register(900), XDP_TX, None),
         case("reply of a backend", Program::Siplb, frame(BACKEND, CLIENT, OK), XDP_TX, None),
-        case("foreign UDP", Program::Siplb, frame(CLIENT, "192.0.2.99:53", b"x"), XDP_PASS, None),
+        case("foreign UDP", Program::Siplb, frame(CLIENT, "192.0.2.99:53", OTHER), XDP_PASS, None),
         case("foreign TCP", Program::Siplb, tcp(), XDP_PASS, None),
         case(
             "INVITE, own domain, user 10, by bpf_loop",
@@ -259,9 +259,12 @@ fn tcp() -> Vec<u8> {
         .ipv4(from, to, 64)
         .tcp(from_port, to_port, 1, 1_024);
     let mut frame = Vec::new();
-    builder.write(&mut frame, b"x").expect("memory takes every frame");
+    builder.write(&mut frame, OTHER).expect("memory takes every frame");
     frame
 }
+
+/// What is no SIP, and long enough for what puts headers back.
+const OTHER: &[u8] = &[b'x'; 40];
 
 const NAMED_OK: &[u8] =
     b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP b1.sip.example.com;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n";
