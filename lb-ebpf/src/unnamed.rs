@@ -1,7 +1,7 @@
 //! Servers that advertise themselves wrongly: what should name a backend and does not is kept with its text, so that
 //! `siplb doctor` can say which server to mend.
 //!
-//! The map takes no more when it is full, so that a flood of invented names costs no more than its packets; user space
+//! The map takes no more when it is full, so that a flood of invented names costs no more than its packets; who was shown it
 //! empties it.
 
 use crate::{
