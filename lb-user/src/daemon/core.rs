@@ -141,7 +141,8 @@ impl<D: Live> Core<D> {
         let paths = self.desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
         for path in paths {
             if self.planner.ids().backends.get(&path).is_some_and(|id| ids.contains(&id)) {
-                log::info!("{path}: nobody listens on its port, says its host; checking");
+                // Whoever can forge such packets must not fill the log with them; the check itself is limited.
+                log::debug!("{path}: nobody listens on its port, says its host; checking");
                 self.prober.check_now(&path);
             }
         }

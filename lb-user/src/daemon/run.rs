@@ -118,7 +118,6 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
                 // Only the last one is true still.
                 core.network(with_waiting(first, &mut inputs.network).pop().expect("it has the first"));
             }
-            unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
                 if let Err(error) = core.reload() {
@@ -126,6 +125,8 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
                 }
             }
             _ = retry.tick() => core.retry(),
+            // Last, since whoever forges such packets could keep it busy.
+            unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
         }
     }
 }
