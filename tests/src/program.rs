@@ -127,7 +127,7 @@ fn enter_namespace() {
         &format!("neighbour add 10.0.0.254 lladdr {router} dev out nud permanent"),
         &format!("neighbour add 2001:db8::fe lladdr {router} dev out nud permanent"),
         "route add 198.51.100.0/24 via 10.0.0.254",
-        "route add 2001:db8:1::/64 via 2001:db8::fe",
+        "route add 2001:db8:1::/64 via 2001:db8::fe dev out onlink",
         "route add blackhole 203.0.113.1",
         "route add unreachable 203.0.113.2",
         "route add prohibit 203.0.113.3",

@@ -40,6 +40,9 @@ const NODE_TO_BACKENDS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const NODE_TO_BACKENDS6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 1);
 /// The one interface of a client or a backend.
 const INTERFACE: &str = "eth0";
+/// Where a gateway is. Said outright, since the kernel may not have made the route to an IPv6 gateway yet that it would look
+/// for: it does so a moment after the other end of a wire is up.
+const ONLINK: &str = "dev eth0 onlink";
 
 /// An address family, and who has which address of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,8 +212,8 @@ impl Topology {
         for address in [CALLERS6, CALLEES6] {
             self.client.ip(&format!("addr add {address}/64 dev {INTERFACE}"))?;
         }
-        self.client.ip(&format!("route add default via {NODE_TO_CLIENT}"))?;
-        self.client.ip(&format!("route add default via {NODE_TO_CLIENT6}"))?;
+        self.client.ip(&format!("route add default via {NODE_TO_CLIENT} dev {INTERFACE}"))?;
+        self.client.ip(&format!("route add default via {NODE_TO_CLIENT6} {ONLINK}"))?;
         Ok(())
     }
 
@@ -224,7 +227,7 @@ impl Topology {
             self.node.ip(&format!("addr add {node} peer {address}/{bits} dev {name}"))?;
             netns.ip(&format!("addr add {address} peer {node}/{bits} dev {INTERFACE}"))?;
             // The way back leads through the node, which is what lets `nat` do without state.
-            netns.ip(&format!("route add default via {node}"))?;
+            netns.ip(&format!("route add default via {node} {ONLINK}"))?;
         }
         Ok(())
     }

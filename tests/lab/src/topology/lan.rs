@@ -14,7 +14,9 @@ use std::net::Ipv6Addr;
 
 use anyhow::Result;
 
-use super::{Family, Host, INTERFACE, NODE_TO_BACKENDS, NODE_TO_BACKENDS6, Topology, VIP, VIP6, make, pair};
+use super::{
+    Family, Host, INTERFACE, NODE_TO_BACKENDS, NODE_TO_BACKENDS6, ONLINK, Topology, VIP, VIP6, make, pair,
+};
 
 /// The node's interface on this network.
 pub(super) const NODE_INTERFACE: &str = "l0";
@@ -63,7 +65,7 @@ impl Host {
             ("-4", VIP.to_string(), NODE_TO_BACKENDS.to_string()),
             ("-6", VIP6.to_string(), NODE_TO_BACKENDS6.to_string()),
         ] {
-            self.netns.ip(&format!("{family} route add default via {node} dev {INTERFACE} table {TABLE}"))?;
+            self.netns.ip(&format!("{family} route add default via {node} {ONLINK} table {TABLE}"))?;
             self.netns.ip(&format!("{family} rule add pref 10 iif lo to {vip} lookup {TABLE}"))?;
             // The table of the host's own addresses otherwise comes first of all.
             self.netns.ip(&format!("{family} rule add pref 20 lookup local"))?;
@@ -77,7 +79,7 @@ fn settle(host: &Host) -> Result<()> {
     let Host { netns, .. } = host;
     netns.ip(&format!("addr add {}/24 dev {INTERFACE}", host.address))?;
     netns.ip(&format!("addr add {}/64 dev {INTERFACE}", host.address_of(Family::V6)))?;
-    netns.ip(&format!("route add default via {ROUTER}"))?;
-    netns.ip(&format!("route add default via {ROUTER6}"))?;
+    netns.ip(&format!("route add default via {ROUTER} {ONLINK}"))?;
+    netns.ip(&format!("route add default via {ROUTER6} {ONLINK}"))?;
     Ok(())
 }
