@@ -3,7 +3,12 @@
 //! The outer source address is made from the flow, in a network that is configured, so that the receiver's queues share
 //! the packets of one node; nobody answers to it.
 
-use super::{nat::age, next_hop, too_big::too_big};
+use super::{
+    header::{HeaderV4, HeaderV6},
+    nat::age,
+    next_hop,
+    too_big::too_big,
+};
 use crate::{
     frame::{Datagram, ETHERNET_BYTES, Family, IPV4_BYTES, IPV6_BYTES, Part, keep_link},
     notes::Notes,
@@ -11,7 +16,6 @@ use crate::{
 };
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
-    checksum::{Sum, fold},
     layout::{Address, Backend, NextHop},
     reason::Reason,
 };
@@ -19,33 +23,7 @@ use lb_common::{
 /// IP protocol numbers of IPv4 and of IPv6 inside.
 const IPV4_INSIDE: u8 = 4;
 const IPV6_INSIDE: u8 = 41;
-const HOPS: u8 = 64;
 const DONT_FRAGMENT: u16 = 0x4000_u16.to_be();
-
-/// An outer IPv4 header.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct OuterV4 {
-    version_and_service: u16,
-    total_bytes: u16,
-    id: u16,
-    fragment: u16,
-    ttl_and_protocol: u16,
-    checksum: u16,
-    source: u32,
-    destination: u32,
-}
-
-/// An outer IPv6 header.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct OuterV6 {
-    version_and_flow: u32,
-    payload_bytes: u16,
-    next_header_and_hops: u16,
-    source: [u32; 4],
-    destination: [u32; 4],
-}
 
 /// Marks an answer of [`deliver_ipip`] that is a reason and not an XDP return code.
 const REASON: u64 = 0x100;
@@ -151,43 +129,16 @@ fn flow(datagram: &Datagram) -> u32 {
 }
 
 #[inline(always)]
-fn outer_v4(inner_bytes: u64, protocol: u8, backend: &Backend, flow: u32) -> OuterV4 {
-    let mut header = OuterV4 {
-        version_and_service: 0x4500_u16.to_be(),
-        total_bytes: ((inner_bytes + IPV4_BYTES) as u16).to_be(),
-        id: 0,
-        fragment: DONT_FRAGMENT,
-        ttl_and_protocol: u16::from_be_bytes([HOPS, protocol]).to_be(),
-        checksum: 0,
-        // The last two bytes of the address are the flow's.
-        source: backend.tunnel.words[3] & 0xffff_u32 | flow << 16,
-        destination: backend.address.words[3],
-    };
-    let halves = |word: u32| (word & 0xffff) + (word >> 16);
-    let sum: Sum = header.version_and_service as Sum
-        + header.total_bytes as Sum
-        + header.fragment as Sum
-        + header.ttl_and_protocol as Sum
-        + halves(header.source)
-        + halves(header.destination);
-    header.checksum = !fold(sum);
-    header
+fn outer_v4(inner_bytes: u64, protocol: u8, backend: &Backend, flow: u32) -> HeaderV4 {
+    // The last two bytes of the address are the flow's.
+    let source = backend.tunnel.words[3] & 0xffff_u32 | flow << 16;
+    HeaderV4::new(inner_bytes, DONT_FRAGMENT, protocol, source, backend.address.words[3])
 }
 
 #[inline(always)]
-fn outer_v6(inner_bytes: u64, protocol: u8, backend: &Backend, flow: u32) -> OuterV6 {
+fn outer_v6(inner_bytes: u64, protocol: u8, backend: &Backend, flow: u32) -> HeaderV6 {
     let Address { words: [a, b, c, _] } = backend.tunnel;
-    OuterV6 {
-        // The flow label is the flow's too (RFC 6438).
-        version_and_flow: (0x6000_0000 | opaque(flow as u64) as u32 & 0xf_ffff).to_be(),
-        payload_bytes: (inner_bytes as u16).to_be(),
-        next_header_and_hops: u16::from_be_bytes([protocol, HOPS]).to_be(),
-        source: [a, b, c, flow],
-        destination: backend.address.words,
-    }
+    // The flow label is the flow's too (RFC 6438).
+    let label = opaque(flow as u64) as u32;
+    HeaderV6::new(inner_bytes, label, protocol, Address { words: [a, b, c, flow] }, backend.address)
 }
-
-const _: () = {
-    assert!(size_of::<OuterV4>() == IPV4_BYTES as usize);
-    assert!(size_of::<OuterV6>() == IPV6_BYTES as usize);
-};

@@ -1,6 +1,7 @@
 //! A packet that does not fit the tunnel: its sender is told (RFC 1191, RFC 8201), since nobody else will tell him. The
 //! frame becomes the ICMP message, from the VIP, and goes back where it came from.
 
+use super::header::{HeaderV4, HeaderV6, halves};
 use crate::{
     frame::{ETHERNET_BYTES, IPV4_BYTES, IPV6_BYTES, Part, swap_link},
     limiter,
@@ -21,9 +22,8 @@ const QUOTED_V6: usize = 1_024;
 /// What the helper for checksums takes at once.
 const AT_ONCE: usize = 512;
 
-const ICMP: u16 = 1;
-const ICMP_V6: u32 = 58;
-const HOPS: u16 = 64;
+const ICMP: u8 = 1;
+const ICMP_V6: u8 = 58;
 const FRAGMENT: u64 = 6;
 const DONT_FRAGMENT: u16 = 0x4000_u16.to_be();
 
@@ -36,28 +36,11 @@ struct Icmp {
     mtu: [u16; 2],
 }
 
+/// The whole of what stands in front of the quoted packet.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct MessageV4 {
-    version_and_service: u16,
-    total_bytes: u16,
-    id: u16,
-    fragment: u16,
-    ttl_and_protocol: u16,
-    checksum: u16,
-    source: u32,
-    destination: u32,
-    icmp: Icmp,
-}
-
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct MessageV6 {
-    version_and_flow: u32,
-    payload_bytes: u16,
-    next_header_and_hops: u16,
-    source: [u32; 4],
-    destination: [u32; 4],
+struct Message<H> {
+    ip: H,
     icmp: Icmp,
 }
 
@@ -98,36 +81,20 @@ fn reshape(packet: Packet, tags: u64, headers: u64, quoted: u64) -> Option<u64> 
 #[inline(always)]
 fn tell_v4(packet: Packet, notes: &Notes, mtu: u64) -> Option<()> {
     const HEADERS: u64 = IPV4_BYTES + ICMP_BYTES;
-    const TOTAL: u16 = (HEADERS as u16 + QUOTED_V4 as u16).to_be();
     let at = reshape(packet, notes.datagram.tags, HEADERS, QUOTED_V4 as u64)?;
     let (source, destination) = (notes.datagram.destination, notes.datagram.source);
     let mut icmp = Icmp { type_and_code: 0x0304_u16.to_be(), checksum: 0, mtu: [0, (mtu as u16).to_be()] };
     let quoted = packet.sum::<QUOTED_V4>(at + HEADERS, 0)?;
     icmp.checksum = !fold(folded(quoted) + icmp.type_and_code as Sum + icmp.mtu[1] as Sum);
-    let ttl_and_protocol = (HOPS << 8 | ICMP).to_be();
-    let sum = 0x4500_u16.to_be() as Sum
-        + TOTAL as Sum
-        + ttl_and_protocol as Sum
-        + halves(source.words[3])
-        + halves(destination.words[3]);
-    let message = MessageV4 {
-        version_and_service: 0x4500_u16.to_be(),
-        total_bytes: TOTAL,
-        id: 0,
-        fragment: 0,
-        ttl_and_protocol,
-        checksum: !fold(sum),
-        source: source.words[3],
-        destination: destination.words[3],
-        icmp,
-    };
+    let bytes = ICMP_BYTES + QUOTED_V4 as u64;
+    let message = Message { ip: HeaderV4::new(bytes, 0, ICMP, source.words[3], destination.words[3]), icmp };
     if packet.write(at, message) { Some(()) } else { None }
 }
 
 #[inline(always)]
 fn tell_v6(packet: Packet, notes: &Notes, mtu: u64) -> Option<()> {
     const HEADERS: u64 = IPV6_BYTES + ICMP_BYTES;
-    const PAYLOAD: u32 = ICMP_BYTES as u32 + QUOTED_V6 as u32;
+    const PAYLOAD: u64 = ICMP_BYTES + QUOTED_V6 as u64;
     let at = reshape(packet, notes.datagram.tags, HEADERS, QUOTED_V6 as u64)?;
     let (source, destination) = (notes.datagram.destination, notes.datagram.source);
     let mut icmp = Icmp { type_and_code: 0x0200_u16.to_be(), checksum: 0, mtu: [0, (mtu as u16).to_be()] };
@@ -143,14 +110,7 @@ fn tell_v6(packet: Packet, notes: &Notes, mtu: u64) -> Option<()> {
         + icmp.type_and_code as Sum
         + icmp.mtu[1] as Sum;
     icmp.checksum = !fold(sum);
-    let message = MessageV6 {
-        version_and_flow: 0x6000_0000_u32.to_be(),
-        payload_bytes: (PAYLOAD as u16).to_be(),
-        next_header_and_hops: ((ICMP_V6 as u16) << 8 | HOPS).to_be(),
-        source: source.words,
-        destination: destination.words,
-        icmp,
-    };
+    let message = Message { ip: HeaderV6::new(PAYLOAD, 0, ICMP_V6, source, destination), icmp };
     if packet.write(at, message) { Some(()) } else { None }
 }
 
@@ -160,17 +120,12 @@ fn folded(sum: Sum) -> Sum {
 }
 
 #[inline(always)]
-fn halves(word: u32) -> Sum {
-    (word & 0xffff) + (word >> 16)
-}
-
-#[inline(always)]
 fn all(address: &Address) -> Sum {
     let [a, b, c, d] = address.words;
     halves(a) + halves(b) + halves(c) + halves(d)
 }
 
 const _: () = {
-    assert!(size_of::<MessageV4>() as u64 == IPV4_BYTES + ICMP_BYTES);
-    assert!(size_of::<MessageV6>() as u64 == IPV6_BYTES + ICMP_BYTES);
+    assert!(size_of::<Message<HeaderV4>>() as u64 == IPV4_BYTES + ICMP_BYTES);
+    assert!(size_of::<Message<HeaderV6>>() as u64 == IPV6_BYTES + ICMP_BYTES);
 };
