@@ -134,11 +134,13 @@ pub(super) enum Maps<'a> {
     Private,
 }
 
-/// Loads a program; with `trace` the instance says what it decides.
+/// Loads a program; with `trace` the instance says what it decides. One that shares the live state leaves no traces in it.
 pub(super) fn load(code: Code<'_>, sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, OpenError> {
     let mut loader = EbpfLoader::new();
     let trace = u32::from(trace);
     loader.override_global("TRACE_ON", &trace, true);
+    let observer = u32::from(matches!(maps, Maps::SharedState(_)));
+    loader.override_global("OBSERVER", &observer, true);
     for (name, entries) in sizes.maps() {
         loader.map_max_entries(name, entries);
     }
