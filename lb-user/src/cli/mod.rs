@@ -11,6 +11,7 @@ mod decap;
 mod detach;
 mod digest;
 mod doctor;
+mod events;
 mod explain;
 mod failure;
 mod lookup;
@@ -51,6 +52,8 @@ enum Verb {
     Lookup(lookup::Args),
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
+    /// Show what happened, and why: backends up and down, changes, reloads, failures
+    Events(events::Args),
     /// Have the daemon read its configuration file again
     Reload,
     /// Say what on this machine stands in the way of siplb, and how to mend it
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Events(args) => events::run(&context, &args),
         Verb::Reload => reload::run(&context),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::journal::{Journal, Kind as What, Who};
 use super::live::Live;
 use super::store::Store;
 use super::targets::targets;
@@ -61,6 +62,8 @@ pub struct Core<D> {
     pub(super) datapath: D,
     store: Store,
     pub(super) prober: Prober,
+    /// What happened, for `siplb events`.
+    pub(super) journal: Journal,
     watcher: Option<Watcher>,
     pub(super) interfaces: Vec<Interface>,
     /// Did the last attempt to publish fail?
@@ -97,6 +100,7 @@ impl<D: Live> Core<D> {
             planner,
             plan: Plan::default(),
             datapath,
+            journal: store.journal(),
             store,
             prober,
             watcher: None,
@@ -106,6 +110,9 @@ impl<D: Live> Core<D> {
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
         core.publish()?;
+        let found = if is_adopted { "an earlier daemon's datapath goes on" } else { "on a new datapath" };
+        let version = env!("CARGO_PKG_VERSION");
+        core.journal.record(What::Started, "siplb", format!("siplb {version}, {found}"), &Who::Daemon);
         Ok(core)
     }
 
@@ -125,6 +132,9 @@ impl<D: Live> Core<D> {
     /// Takes changes of health that came together.
     pub(super) fn health(&mut self, events: Vec<Event>) {
         for event in events.into_iter().filter(|event| self.prober.is_current(event)) {
+            let what = if event.change.to == Health::Up { What::BackendUp } else { What::BackendDown };
+            let reason = format!("{} ({} in a row)", event.change.reason, event.change.streak);
+            self.journal.record(what, &event.backend, reason, &Who::Checks);
             match event.change.to {
                 Health::Down => self.down.insert(event.backend),
                 Health::Up => self.down.remove(&event.backend),
@@ -164,8 +174,24 @@ impl<D: Live> Core<D> {
 
     /// Plans and publishes; a failure is logged, and tried again.
     fn settle(&mut self) {
-        if let Err(error) = self.publish() {
-            log::error!("what is live is not up to date, will try again: {}", told(&error));
+        let was_behind = self.is_behind;
+        match self.publish() {
+            Ok(_) if was_behind => {
+                self.journal.record(
+                    What::Published,
+                    "datapath",
+                    "what is live is up to date again",
+                    &Who::Daemon,
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = told(&error);
+                log::error!("what is live is not up to date, will try again: {error}");
+                if !was_behind {
+                    self.journal.record(What::PublishFailed, "datapath", error, &Who::Daemon);
+                }
+            }
         }
     }
 
@@ -201,6 +227,7 @@ impl<D: Live> Core<D> {
         let (changes, done) = self.changes.with(&self.config, change)?;
         self.apply(self.config.clone(), changes)?;
         log::info!("asked for: {done}");
+        self.journal.record(What::ChangeDone, "datapath", &done, &Who::Operator(None));
         Ok(Done { done: vec![done], generation: self.datapath.generation() })
     }
 
@@ -209,6 +236,16 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When the file is wrong or changes what only a restart can; nothing has changed then.
     pub fn reload(&mut self) -> Result<Done, Error> {
+        let reloaded = self.reload_file();
+        let (what, reason) = match &reloaded {
+            Ok(done) => (What::Reload, done.done.join("; ")),
+            Err(error) => (What::ReloadRefused, error.to_string()),
+        };
+        self.journal.record(what, self.file.display().to_string(), reason, &Who::File);
+        reloaded
+    }
+
+    fn reload_file(&mut self) -> Result<Done, Error> {
         let config = config::load(&self.file).map_err(|error| {
             Error::new(
                 Kind::Bad,

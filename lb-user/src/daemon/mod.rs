@@ -10,6 +10,7 @@ mod core;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod journal;
 mod live;
 mod run;
 mod setup;

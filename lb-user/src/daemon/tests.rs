@@ -57,6 +57,12 @@ async fn a_backend_that_fails_is_out_and_comes_back() {
     daemon.hear(&[("b1", Health::Up)]);
     assert_eq!(daemon.core.datapath.image, image);
     assert!(daemon.health.try_recv().is_err(), "nobody was checked");
+    let told = daemon.core.events(1).events;
+    let told: Vec<_> = told.iter().map(|event| (event.event.name(), event.subject.as_str())).collect();
+    assert_eq!(
+        told,
+        [("backend-down", "p/a1"), ("backend-down", "p/b1"), ("backend-up", "p/a1"), ("backend-up", "p/b1")]
+    );
 }
 
 #[tokio::test]

@@ -102,6 +102,16 @@ impl<D: Live> Core<D> {
         digests(&self.plan.pools, self.fingerprint)
     }
 
+    /// What happened after event number `since`.
+    pub fn events(&self, since: u64) -> api::Events {
+        api::Events { events: self.journal.since(since), last: self.journal.last() }
+    }
+
+    /// Tells when more has happened: the number of the last event.
+    pub fn event_news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.journal.news()
+    }
+
     /// What is live, in names.
     pub fn plan(&self) -> Plan {
         self.plan.clone()
