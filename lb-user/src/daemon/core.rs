@@ -110,6 +110,7 @@ impl<D: Live> Core<D> {
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
         core.publish()?;
+        core.journal.call(core.config.node.on_change.as_deref());
         let found = if is_adopted { "an earlier daemon's datapath goes on" } else { "on a new datapath" };
         let version = env!("CARGO_PKG_VERSION");
         core.journal.record(What::Started, "siplb", format!("siplb {version}, {found}"), &Who::Daemon);
@@ -289,6 +290,7 @@ impl<D: Live> Core<D> {
             return Err(error.into());
         }
         self.config = config;
+        self.journal.call(self.config.node.on_change.as_deref());
         self.changes = changes;
         self.follow();
         Ok(notes)

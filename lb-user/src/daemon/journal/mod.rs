@@ -6,6 +6,7 @@
 //! Invariant: recording fails nothing and waits for nobody. Numbers grow by one, so that a reader knows what it missed.
 mod entry;
 mod file;
+mod hook;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 pub use entry::{Entry, Kind, Who};
 use file::JournalFile;
+use hook::Hook;
 
 /// Entries that are kept.
 pub const KEPT: usize = 1_024;
@@ -31,6 +33,7 @@ pub struct Journal {
     limit: usize,
     file: JournalFile,
     news: watch::Sender<u64>,
+    hook: Option<Hook>,
 }
 
 impl Journal {
@@ -42,7 +45,14 @@ impl Journal {
     fn with_limit(folder: &Path, limit: usize) -> Self {
         let (file, entries) = JournalFile::load(&folder.join(FILE), limit);
         let last = entries.back().map_or(0, |entry| entry.seq);
-        Self { entries, last, limit, file, news: watch::channel(last).0 }
+        Self { entries, last, limit, file, news: watch::channel(last).0, hook: None }
+    }
+
+    /// Has this program called for every entry from now on, or none. Must be called within a tokio runtime.
+    pub(super) fn call(&mut self, program: Option<&Path>) {
+        if self.hook.as_ref().map(Hook::program) != program {
+            self.hook = program.map(Hook::new);
+        }
     }
 
     /// Takes down that something happened, now.
@@ -50,7 +60,7 @@ impl Journal {
         let now = Timestamp::now();
         // Rounding fails at the end of time alone.
         let time = now.round(Unit::Millisecond).unwrap_or(now);
-        let mut reason: String = reason.into();
+        let mut reason = in_one_line(&reason.into());
         if reason.len() > REASON_BYTES {
             reason.truncate(reason.floor_char_boundary(REASON_BYTES));
         }
@@ -65,6 +75,9 @@ impl Journal {
         };
         if self.entries.len() >= self.limit {
             self.entries.pop_front();
+        }
+        if let Some(hook) = &mut self.hook {
+            hook.tell(&entry);
         }
         self.entries.push_back(entry);
         self.file.append(&self.entries);
@@ -85,6 +98,12 @@ impl Journal {
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
+}
+
+/// The lines of a text as one, without bytes that upset a terminal or an environment.
+fn in_one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ").replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -141,8 +160,10 @@ mod tests {
         }
         assert_eq!(numbers(&journal), [47, 48, 49, 50]);
         assert_eq!(numbers(&open(folder.path())), [47, 48, 49, 50]);
+        journal.record(Kind::Reload, "x", "two\n  lines\n\0\n", &Who::File);
+        assert_eq!(journal.since(50)[0].reason, "two; lines;  ");
         journal.record(Kind::Source, "x", "ü".repeat(REASON_BYTES), &Who::Source("dns".into()));
-        assert!(journal.since(50)[0].reason.len() <= REASON_BYTES);
+        assert!(journal.since(51)[0].reason.len() <= REASON_BYTES);
     }
 
     #[test]
