@@ -123,7 +123,11 @@ pub(super) fn table(backends: &[Backend]) -> String {
             backend.group.clone(),
             backend.priority.to_string(),
             backend.state.to_string(),
-            backend.health.clone(),
+            if backend.is_overloaded {
+                format!("{}, overloaded", backend.health)
+            } else {
+                backend.health.clone()
+            },
             duration(backend.since_s),
             percent(backend.share),
             backend.requests.packets.to_string(),

@@ -14,6 +14,7 @@ mod doctor;
 mod events;
 mod explain;
 mod failure;
+mod health;
 mod lookup;
 mod output;
 mod pcap;
@@ -52,6 +53,8 @@ enum Verb {
     Lookup(lookup::Args),
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
+    /// Show what the checks say of each backend, and the last checks of one
+    Health(health::Args),
     /// Show what happened, and why: backends up and down, changes, reloads, failures
     Events(events::Args),
     /// Have the daemon read its configuration file again
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Health(args) => health::run(&context, &args),
         Verb::Events(args) => events::run(&context, &args),
         Verb::Reload => reload::run(&context),
         Verb::Doctor(args) => doctor::run(&context, &args),

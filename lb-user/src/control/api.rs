@@ -142,6 +142,9 @@ pub struct Backend {
     pub state: State,
     /// What the checks say: `up` or `down`.
     pub health: String,
+    /// Has it asked for less (503)? Then it keeps its users and takes nobody else's.
+    #[serde(default)]
+    pub is_overloaded: bool,
     /// For how many seconds they have said so.
     pub since_s: u64,
     /// How the last check ended; absent before the first.

@@ -16,6 +16,7 @@ use super::api::{
     Packets, SetState, SetWeight, Status, Unnamed,
 };
 use super::error::{Error, Kind};
+use super::health::{Health, Which};
 use crate::config;
 use crate::daemon::{Core, Live, explain};
 use crate::datapath::Sizes;
@@ -111,6 +112,7 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/backends/{name}/weight", put(set_weight::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
+        .route("/v1/health", get(health::<D>))
         .route("/v1/events", get(events::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
@@ -181,6 +183,10 @@ async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> A
 
 async fn digest<D: Live>(State(daemon): On<D>) -> Answer<Vec<Digest>> {
     daemon.ask(|core| Ok(core.digests())).await.map(Json)
+}
+
+async fn health<D: Live>(State(daemon): On<D>, Asked(which): Asked<Which>) -> Answer<Vec<Health>> {
+    daemon.ask(move |core| core.checks(&which)).await.map(Json)
 }
 
 async fn events<D: Live>(State(daemon): On<D>, Asked(asked): Asked<EventsSince>) -> Answer<Events> {

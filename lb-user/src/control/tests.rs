@@ -11,6 +11,7 @@ use super::api::{
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
+use super::health::Health;
 use super::server::{Explain, Job, serve};
 use super::*;
 use crate::daemon::InMemory;
@@ -166,6 +167,21 @@ async fn events_are_told_and_waited_for() {
     refusal(served.client.post::<Done>("/v1/reload", &()).await);
     let Events { events: told, .. } = events("?since=2").await;
     assert!(told[0].event == What::ReloadRefused && told[0].reason.contains("10.0.0.300"), "{told:?}");
+}
+
+#[tokio::test]
+async fn checks_are_told_of_one_backend_or_of_all() {
+    let Served { client, .. } = &Served::start();
+    let all: Vec<Health> = client.get("/v1/health").await.unwrap();
+    let names: Vec<_> = all.iter().map(|health| (health.name.as_str(), health.health.as_str())).collect();
+    assert_eq!(names, [("a1", "up"), ("a2", "up"), ("b1", "up")]);
+    assert_eq!((all[0].fall, all[0].interval_ms, all[0].checks.len()), (3, 3_600_000, 0));
+    let one: Vec<Health> = client.get("/v1/health?name=a2&pool=p").await.unwrap();
+    assert_eq!((one.len(), &one[0]), (1, &all[1]));
+    for nobody in ["?name=x", "?pool=q", "?name=a1&pool=q"] {
+        let refusal = refusal(client.get::<Vec<Health>>(&format!("/v1/health{nobody}")).await);
+        assert_eq!(refusal.kind, Kind::NotFound, "{refusal}");
+    }
 }
 
 #[tokio::test]

@@ -18,9 +18,9 @@ use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
 use crate::control::api::{Done, Interface};
 use crate::control::error::{Kind, told};
-use crate::health::{Event, Health, Prober};
+use crate::health::{Cause, Change as HealthChange, Event, Health, Load, News, Prober, Silence};
 use crate::net::{Network, Watcher};
-use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
+use crate::pool::{Change, Changes, Desired, Facts, Plan, Planner, path};
 
 /// What a daemon is started with.
 pub(super) struct Start<D> {
@@ -55,6 +55,10 @@ pub struct Core<D> {
     pub(super) desired: Desired,
     /// Backends that checks found down, by path.
     down: BTreeSet<String>,
+    /// Backends that asked for less, by path.
+    overloaded: BTreeSet<String>,
+    /// Which backends have fallen silent under traffic.
+    pub(super) silence: Silence,
     network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
@@ -96,6 +100,8 @@ impl<D: Live> Core<D> {
             changes,
             desired,
             down,
+            overloaded: BTreeSet::new(),
+            silence: Silence::default(),
             network,
             planner,
             plan: Plan::default(),
@@ -133,12 +139,14 @@ impl<D: Live> Core<D> {
     /// Takes changes of health that came together.
     pub(super) fn health(&mut self, events: Vec<Event>) {
         for event in events.into_iter().filter(|event| self.prober.is_current(event)) {
-            let what = if event.change.to == Health::Up { What::BackendUp } else { What::BackendDown };
-            let reason = format!("{} ({} in a row)", event.change.reason, event.change.streak);
-            self.journal.record(what, &event.backend, reason, &Who::Checks);
-            match event.change.to {
-                Health::Down => self.down.insert(event.backend),
-                Health::Up => self.down.remove(&event.backend),
+            let Event { backend, news, .. } = event;
+            let (what, reason) = told_of(&news);
+            self.journal.record(what, &backend, reason, &Who::Checks);
+            match news {
+                News::Health(HealthChange { to: Health::Down, .. }) => self.down.insert(backend),
+                News::Health(HealthChange { to: Health::Up, .. }) => self.down.remove(&backend),
+                News::Load(Load::Overloaded { .. }) => self.overloaded.insert(backend),
+                News::Load(Load::Relieved) => self.overloaded.remove(&backend),
             };
         }
         self.settle();
@@ -149,14 +157,9 @@ impl<D: Live> Core<D> {
 
     /// Takes word from the datapath that nobody listens on the SIP ports of these backends: checks have to tell.
     pub(super) fn unreachable(&mut self, ids: &[u32]) {
-        let paths = self.desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
-        for path in paths {
-            if self.planner.ids().backends.get(&path).is_some_and(|id| ids.contains(&id)) {
-                // Whoever can forge such packets must not fill the log with them; the check itself is limited.
-                log::debug!("{path}: nobody listens on its port, says its host; checking");
-                self.prober.check_now(&path);
-            }
-        }
+        // Whoever can forge such packets must not fill the log with them; the check itself is limited.
+        log::debug!("nobody listens on the ports of {ids:?}, say their hosts; checking");
+        self.check_now(ids, Cause::PortUnreachable);
     }
 
     /// Takes what is known of the network now.
@@ -198,7 +201,8 @@ impl<D: Live> Core<D> {
 
     /// Plans by what is known now, and publishes.
     fn publish(&mut self) -> Result<u32> {
-        let plan = self.planner.plan(&self.desired, &self.down, &self.network);
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        let plan = self.planner.plan(&self.desired, facts, &self.network);
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
             self.store.store_ids(self.planner.ids())?;
@@ -279,11 +283,12 @@ impl<D: Live> Core<D> {
             self.store.store_changes(&changes)?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
-        let down = self.down.clone();
+        let (down, overloaded) = (self.down.clone(), self.overloaded.clone());
         self.forget_the_moved(&before);
         if let Err(error) = self.publish() {
             self.desired = before;
             self.down = down;
+            self.overloaded = overloaded;
             if is_new && let Err(error) = self.store.store_changes(&self.changes) {
                 log::error!("a change that was refused is stored all the same: {}", told(&error));
             }
@@ -305,7 +310,9 @@ impl<D: Live> Core<D> {
                 .collect()
         };
         let (old, new) = (sockets(before), sockets(&self.desired));
-        self.down.retain(|path| old.iter().any(|known| known.0 == *path && new.contains(known)));
+        let stays = |path: &String| old.iter().any(|known| known.0 == *path && new.contains(known));
+        self.down.retain(stays);
+        self.overloaded.retain(stays);
     }
 
     /// Checks and watches what is wanted now.
@@ -324,6 +331,31 @@ impl<D: Live> Core<D> {
     /// Is the backend up, by what was made of the checks?
     pub(super) fn is_up(&self, path: &str) -> bool {
         !self.down.contains(path)
+    }
+
+    /// Has the backend asked for less?
+    pub(super) fn is_overloaded(&self, path: &str) -> bool {
+        self.overloaded.contains(path)
+    }
+}
+
+/// What the journal says of news of a backend.
+fn told_of(news: &News) -> (What, String) {
+    match news {
+        News::Health(HealthChange { to, reason, streak, .. }) => {
+            let what = if *to == Health::Up { What::BackendUp } else { What::BackendDown };
+            (what, format!("{reason} ({streak} in a row)"))
+        }
+        News::Load(Load::Overloaded { spared_for, retry_after }) => {
+            let asked = retry_after
+                .map_or("no Retry-After".to_owned(), |time| format!("Retry-After {} s", time.as_secs()));
+            let reason =
+                format!("answered 503, {asked}: takes nobody else's users for {} s", spared_for.as_secs());
+            (What::BackendOverloaded, reason)
+        }
+        News::Load(Load::Relieved) => {
+            (What::BackendRelieved, "the time is over for which it asked to be spared".to_owned())
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
 //! last. Another daemon adopts it; `siplb detach` takes it off.
+mod checks;
 mod core;
 pub mod explain;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod live;
 mod run;
 mod setup;
 mod store;
+mod suspicion;
 mod targets;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use lb_common::reason::Reason;
 use super::fixture::{Daemon, Home};
 use super::live::InMemory;
 use crate::control::error::Kind;
-use crate::health::{Change as HealthChange, Event, Health, Outcome};
+use crate::health::{Cause, Change as HealthChange, Event, Health, Load, News, Outcome};
 use crate::net::Network;
 use crate::pool::changes::Named;
 use crate::pool::{Change, NewBackend, State};
@@ -27,10 +27,19 @@ impl Daemon {
             let (reason, now) = (Outcome::Timeout { after: Duration::ZERO }, Instant::now());
             let from = if *to == Health::Up { Health::Down } else { Health::Up };
             let change = HealthChange { from, to: *to, reason, streak: 3, since: now, at: now };
-            Event { backend, incarnation: status.map_or(0, |status| status.incarnation), change }
+            let incarnation = status.map_or(0, |status| status.incarnation);
+            Event { backend, incarnation, news: News::Health(change) }
         });
         let events = events.collect();
         self.core.health(events);
+    }
+
+    /// What is told of one backend of pool `p`.
+    fn tell(&mut self, name: &str, news: News) {
+        let backend = format!("p/{name}");
+        let status = self.core.prober.snapshot().into_iter().find(|status| status.backend == backend);
+        let incarnation = status.map_or(0, |status| status.incarnation);
+        self.core.health(vec![Event { backend, incarnation, news }]);
     }
 
     /// Who serves each group of pool `p`, by the image that is live.
@@ -63,6 +72,56 @@ async fn a_backend_that_fails_is_out_and_comes_back() {
         told,
         [("backend-down", "p/a1"), ("backend-down", "p/b1"), ("backend-up", "p/a1"), ("backend-up", "p/b1")]
     );
+}
+
+#[tokio::test]
+async fn who_asked_for_less_is_shown_and_takes_nobody_elses_users() {
+    let home = Home::new();
+    home.write(&["a1 10.0.0.1 a 0", "b1 10.0.0.2 b 0", "c1 10.0.0.3 c 0"]);
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let slots = |daemon: &Daemon| -> Vec<u32> {
+        daemon.core.backends().unwrap().iter().map(|backend| backend.slots).collect()
+    };
+    let (before, image) = (slots(&daemon), daemon.core.datapath.image.clone());
+    let asked = Some(Duration::from_secs(30));
+    daemon
+        .tell("b1", News::Load(Load::Overloaded { spared_for: Duration::from_secs(30), retry_after: asked }));
+    assert_eq!(daemon.core.datapath.image, image, "it keeps its users");
+    daemon.hear(&[("a1", Health::Down)]);
+    assert_eq!(slots(&daemon), [0, before[1], before[0] + before[2]]);
+    let b1 = daemon.core.backends().unwrap().remove(1);
+    assert_eq!((b1.health.as_str(), b1.is_overloaded), ("up", true));
+    daemon.tell("b1", News::Load(Load::Relieved));
+    assert!(slots(&daemon)[1] > before[1]);
+    let told = daemon.core.events(1).events;
+    let told: Vec<_> = told.iter().map(|event| event.event.name()).collect();
+    assert_eq!(told, ["backend-overloaded", "backend-down", "backend-relieved"]);
+}
+
+#[tokio::test]
+async fn a_backend_that_falls_silent_is_looked_at_and_stays_what_it_is() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let id = daemon.core.planner.ids().backends.get("p/b1").unwrap();
+    for (requests, replies) in [(0, 0), (10, 10), (20, 10), (30, 10)] {
+        let [requests, replies] = [requests, replies].map(|packets| Counter { packets, bytes: 0 });
+        daemon.core.datapath.counters.backends.insert(id, BackendCounter { requests, replies });
+        daemon.core.look();
+    }
+    // The check that is made of it is the only one: the interval is an hour, and nothing answers at that address.
+    let checked = async {
+        loop {
+            let history = daemon.core.prober.history("p/b1").unwrap();
+            if let Some(check) = history.last() {
+                break check.cause;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let cause = tokio::time::timeout(Duration::from_secs(10), checked).await.unwrap();
+    assert_eq!(cause, Cause::Silent);
+    assert_eq!(daemon.serving(), ["a1", "b1"]);
+    assert!(daemon.core.prober.history("p/a1").unwrap().last().is_none());
 }
 
 #[tokio::test]

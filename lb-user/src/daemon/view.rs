@@ -166,6 +166,7 @@ impl<D: Live> Core<D> {
             weight: backend.weight,
             state: self.desired.state(&pool.name, &backend.name),
             health: health.to_string(),
+            is_overloaded: self.is_overloaded(&name),
             since_s: check.map_or(0, |check| check.for_duration.as_secs()),
             last_check: check.and_then(|check| check.last.as_ref()).map(|(outcome, _)| outcome.to_string()),
             round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_micros() as f64 / 1e3),

@@ -191,6 +191,7 @@ mod tests {
             priority: 0,
             weight: 100,
             state: *state,
+            is_overloaded: false,
             health: (*health).to_owned(),
             since_s: 7,
             last_check: Some("no answer within 500ms".to_owned()),

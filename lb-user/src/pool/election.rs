@@ -10,6 +10,9 @@
 //! 3. Nothing is up: panic. The slots lie as with all groups up and everything is sent anyway, since checks that fail
 //!    everywhere more often mean that this node is cut off than that every server died at once.
 //!
+//! A group whose serving member has asked for less (a 503) keeps its own slots and takes no others, while another group
+//! can. So it is spared, and none of its users is moved. Within a group nobody is passed over for that.
+//!
 //! With `on-group-down = "drop"` a group that is down keeps its slots and serves nobody, and there is no panic: the
 //! operator asked for messages to be dropped. What is in maintenance serves in no case.
 
@@ -27,6 +30,8 @@ pub struct Member<'a> {
     pub state: State,
     /// What the checks say.
     pub is_up: bool,
+    /// Has it asked for less?
+    pub is_overloaded: bool,
 }
 
 impl Member<'_> {
@@ -74,9 +79,15 @@ pub fn elect<'a>(groups: &[&[Member<'a>]], rule: OnGroupDown) -> Election<'a> {
         let active = able.min_by_key(|member| (member.state, member.priority, member.name));
         let takes = group.iter().any(takes);
         let is_left_to_drop = rule == OnGroupDown::Drop && active.is_none();
-        Seat { active: active.map(|member| member.name), keeps: takes || is_left_to_drop, takes }
+        let is_spared = active.is_some_and(|member| member.is_overloaded);
+        let seat = Seat { active: active.map(|member| member.name), keeps: takes || is_left_to_drop, takes };
+        (seat, is_spared)
     };
-    Election { seats: groups.iter().map(seat).collect(), is_panic }
+    let seats: Vec<(Seat<'a>, bool)> = groups.iter().map(seat).collect();
+    let can_spare = seats.iter().any(|(seat, is_spared)| seat.takes && !is_spared);
+    let settled =
+        |(seat, is_spared): (Seat<'a>, bool)| Seat { takes: seat.takes && !(is_spared && can_spare), ..seat };
+    Election { seats: seats.into_iter().map(settled).collect(), is_panic }
 }
 
 #[cfg(test)]
@@ -86,7 +97,7 @@ mod tests {
     use State::{Active, Draining, Maintenance};
 
     fn member(name: &str, priority: u8, state: State, is_up: bool) -> Member<'_> {
-        Member { name, priority, state, is_up }
+        Member { name, priority, state, is_up, is_overloaded: false }
     }
 
     /// `a1*` serves and its group keeps its slots, `-` is nobody; without `*` the group's slots go elsewhere.
@@ -138,5 +149,27 @@ mod tests {
             assert_eq!(shown(&groups, Remap), remap, "{a:?} {b:?}");
             assert_eq!(shown(&groups, Drop), drop, "{a:?} {b:?}");
         }
+    }
+
+    #[test]
+    fn who_asked_for_less_keeps_its_users_and_takes_nobody_elses_while_others_can() {
+        let of = |name, is_up, is_overloaded| [Member { is_overloaded, ..member(name, 0, Active, is_up) }];
+        for (b_overloaded, c_overloaded, expected) in [
+            (false, false, [true, true]),
+            (true, false, [false, true]),
+            (false, true, [true, false]),
+            (true, true, [true, true]),
+        ] {
+            let (a, b, c) = (of("a", false, false), of("b", true, b_overloaded), of("c", true, c_overloaded));
+            let election = elect(&[&a, &b, &c], Remap);
+            assert_eq!([election.seats[1].takes, election.seats[2].takes], expected);
+            assert!(election.seats[1].keeps && election.seats[2].keeps && !election.is_panic);
+            assert_eq!([election.seats[0].active, election.seats[1].active], [None, Some("b")]);
+        }
+        // In its own group it serves on, and a standby that asked for less stands in.
+        let group = [of("a0", true, true)[0], Member { priority: 1, ..of("a1", true, false)[0] }];
+        assert_eq!(elect(&[&group], Remap).seats[0].active, Some("a0"));
+        let group = [of("a0", false, false)[0], Member { priority: 1, ..of("a1", true, true)[0] }];
+        assert_eq!(elect(&[&group, &of("b", true, false)], Remap).seats[0].active, Some("a1"));
     }
 }

@@ -12,6 +12,7 @@ mod deal;
 pub mod desired;
 pub mod digest;
 pub mod election;
+mod facts;
 pub mod ids;
 pub mod lookup;
 mod plan;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use changes::{Change, Changes, NewBackend, Refusal, State};
 pub use desired::Desired;
+pub use facts::Facts;
 pub use ids::Ids;
 pub use plan::{GroupPlan, Plan, PoolPlan};
 pub use planner::Planner;

@@ -1,6 +1,6 @@
 //! Makes plans. Holds what is worth keeping between them: the ids, and the dealt tables, which take milliseconds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use lb_common::decide::{domain_hash, first_domain};
@@ -9,7 +9,7 @@ use lb_common::limits::DOMAINS_LIMIT;
 
 use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
-use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, State, path};
+use super::{Desired, Facts, GroupPlan, Ids, Plan, PoolPlan, State, path};
 use crate::config::{self, Config, Forward, KeyRule, Pool, Vip};
 use crate::datapath::image::{Backend, Image, Name, NamePort, Named, OwnPort, Standing, Vip as VipEntry};
 use crate::net::Network;
@@ -38,17 +38,17 @@ impl Planner {
         self.seed
     }
 
-    /// Plans. `down` has the backends that checks found down, by [`path`]; all others count as up.
+    /// Plans, by what was found out of the backends.
     ///
     /// # Panics
     /// If the configuration exceeds its own limits; `contradictions` refuses such.
-    pub fn plan(&mut self, desired: &Desired, down: &BTreeSet<String>, network: &Network) -> Plan {
+    pub fn plan(&mut self, desired: &Desired, facts: Facts<'_>, network: &Network) -> Plan {
         let config = &desired.config;
         let (new_vips, new_backends) = self.number(desired);
         self.deals.retain(|pool, _| config.pool(pool).is_some());
         let mut plan = Plan { new_vips, new_backends, ..Plan::default() };
         for pool in &config.pools {
-            let pool_plan = self.plan_pool(desired, pool, down);
+            let pool_plan = self.plan_pool(desired, pool, facts);
             let groups = pool_plan.groups.iter();
             plan.image
                 .groups
@@ -84,7 +84,7 @@ impl Planner {
                 next_hop,
                 mode,
                 own_port: backend.own_port.map(|own| OwnPort { vip_port: own.vip_port, port: own.port }),
-                standing: standing(desired, (pool, backend), &plan, down),
+                standing: standing(desired, (pool, backend), &plan, facts),
                 tunnel_source: tunnel_source(config, backend.address),
             };
             plan.image.backends.insert(id, entry);
@@ -115,8 +115,8 @@ impl Planner {
         self.ids.backends.get(&path(pool, name)).expect("numbered")
     }
 
-    fn plan_pool(&mut self, desired: &Desired, pool: &Pool, down: &BTreeSet<String>) -> PoolPlan {
-        let groups = groups(desired, pool, down);
+    fn plan_pool(&mut self, desired: &Desired, pool: &Pool, facts: Facts<'_>) -> PoolPlan {
+        let groups = groups(desired, pool, facts);
         let members: Vec<&[Member<'_>]> = groups.iter().map(|group| group.members.as_slice()).collect();
         let Election { seats, is_panic } = election::elect(&members, pool.on_group_down);
         let ids =
@@ -131,7 +131,7 @@ impl Planner {
             weight: group.weight,
             slots: counts.get(id).copied().unwrap_or(0),
             active: seat.active.map(|name| (name.to_owned(), self.backend(&pool.name, name))),
-            is_up: seat.takes && !is_panic,
+            is_up: seat.keeps && seat.active.is_some() && !is_panic,
         };
         let groups = groups.iter().zip(ids.iter().zip(&seats)).map(plan).collect();
         PoolPlan { name: pool.name.clone(), slots, is_panic, groups }
@@ -185,12 +185,12 @@ fn standing(
     desired: &Desired,
     (pool, backend): (&Pool, &config::Backend),
     plan: &Plan,
-    down: &BTreeSet<String>,
+    facts: Facts<'_>,
 ) -> Standing {
     let pool_plan = plan.pool(&pool.name);
     let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
     let is_up =
-        !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+        !facts.down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
     if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
         return Standing::Serves;
     }
@@ -225,7 +225,7 @@ struct Group<'a> {
 }
 
 /// The groups of a pool in the order in which they first appear.
-fn groups<'a>(desired: &'a Desired, pool: &'a Pool, down: &BTreeSet<String>) -> Vec<Group<'a>> {
+fn groups<'a>(desired: &'a Desired, pool: &'a Pool, facts: Facts<'_>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = BTreeMap::new();
     for backend in &pool.backends {
@@ -233,7 +233,8 @@ fn groups<'a>(desired: &'a Desired, pool: &'a Pool, down: &BTreeSet<String>) -> 
             name: &backend.name,
             priority: backend.priority,
             state: desired.state(&pool.name, &backend.name),
-            is_up: !down.contains(&path(&pool.name, &backend.name)),
+            is_up: !facts.down.contains(&path(&pool.name, &backend.name)),
+            is_overloaded: facts.overloaded.contains(&path(&pool.name, &backend.name)),
         };
         let place = *places.entry(backend.group.as_str()).or_insert_with(|| {
             groups.push(Group { name: &backend.group, weight: backend.weight, members: Vec::new() });

@@ -57,9 +57,6 @@ impl Journal {
 
     /// Takes down that something happened, now.
     pub fn record(&mut self, event: Kind, subject: impl Into<String>, reason: impl Into<String>, who: &Who) {
-        let now = Timestamp::now();
-        // Rounding fails at the end of time alone.
-        let time = now.round(Unit::Millisecond).unwrap_or(now);
         let mut reason = in_one_line(&reason.into());
         if reason.len() > REASON_BYTES {
             reason.truncate(reason.floor_char_boundary(REASON_BYTES));
@@ -67,7 +64,7 @@ impl Journal {
         self.last += 1;
         let entry = Entry {
             seq: self.last,
-            time: format!("{time:.3}"),
+            time: shown_time(Timestamp::now()),
             event,
             subject: subject.into(),
             reason,
@@ -98,6 +95,13 @@ impl Journal {
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
+}
+
+/// A time as RFC 3339 has it: UTC, to the millisecond.
+pub(super) fn shown_time(time: Timestamp) -> String {
+    // Rounding fails at the end of time alone.
+    let time = time.round(Unit::Millisecond).unwrap_or(time);
+    format!("{time:.3}")
 }
 
 /// The lines of a text as one, without bytes that upset a terminal or an environment.
