@@ -74,6 +74,8 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// Where link, program and maps are pinned, in a bpffs.
     pub pin_dir: PathBuf,
+    /// A program that is called for everything that happens.
+    pub on_change: Option<PathBuf>,
     /// What the outer source addresses of `ipip` are made from.
     pub tunnel_source: TunnelSource,
 }

@@ -56,6 +56,7 @@ fn node(table: &mut Table<'_>) -> Node {
         socket: table.take("socket", "/run/siplb/siplb.sock".into(), text(syntax::socket_path)),
         state_dir: table.take("state-dir", "/var/lib/siplb".into(), text(syntax::path)),
         pin_dir: table.take("pin-dir", "/sys/fs/bpf/siplb".into(), text(syntax::path)),
+        on_change: table.take("on-change", None, |value| text(syntax::path)(value).map(Some)),
         tunnel_source: prefix::tunnel_source(table),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
@@ -11,10 +12,11 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
-    SetWeight, Status, Timing, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, EventsSince, Explanation, InPool, Lookup, NewBackend, Owner,
+    Packets, SetState, SetWeight, Status, Timing, Unnamed,
 };
 use super::error::{Error, Kind};
+use super::health::{Health, Which};
 use crate::config;
 use crate::daemon::{Core, Live, explain};
 use crate::datapath::Sizes;
@@ -26,6 +28,9 @@ pub type Job<D> = Box<dyn FnOnce(&mut Core<D>) + Send>;
 
 /// Packets of one `explain` request, as bytes of JSON: some ten thousand packets.
 const BODY_LIMIT: usize = 64 << 20;
+
+/// Longest wait for an event.
+const EVENTS_WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// What runs packets through the program. Not a job: loading takes longer than the daemon's task may be kept.
 pub trait Explain: Send + Sync + 'static {
@@ -107,6 +112,8 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/backends/{name}/weight", put(set_weight::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
+        .route("/v1/health", get(health::<D>))
+        .route("/v1/events", get(events::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
         .route("/v1/reload", post(reload::<D>))
@@ -180,6 +187,22 @@ async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> A
 
 async fn digest<D: Live>(State(daemon): On<D>) -> Answer<Vec<Digest>> {
     daemon.ask(|core| Ok(core.digests())).await.map(Json)
+}
+
+async fn health<D: Live>(State(daemon): On<D>, Asked(which): Asked<Which>) -> Answer<Vec<Health>> {
+    daemon.ask(move |core| core.checks(&which)).await.map(Json)
+}
+
+async fn events<D: Live>(State(daemon): On<D>, Asked(asked): Asked<EventsSince>) -> Answer<Events> {
+    let EventsSince { since, wait_s } = asked;
+    let (events, mut news) = daemon.ask(move |core| Ok((core.events(since), core.event_news()))).await?;
+    if !events.events.is_empty() || events.last < since || wait_s == 0 {
+        return Ok(Json(events));
+    }
+    let wait = Duration::from_secs(wait_s).min(EVENTS_WAIT_LIMIT);
+    // Whether something came, the time is up or the daemon is ending: the next question tells.
+    drop(tokio::time::timeout(wait, news.wait_for(|last| *last > since)).await);
+    daemon.ask(move |core| Ok(core.events(since))).await.map(Json)
 }
 
 async fn unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {

@@ -22,6 +22,9 @@ use crate::net::{Network, Watcher, sysctl};
 /// How long to wait before publishing is tried again after it failed.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether backends have fallen silent under traffic.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Runs the daemon with the configuration that was read from `file`, until it is asked to end.
 ///
 /// # Errors
@@ -107,6 +110,8 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
     let mut reload = listen(SignalKind::hangup())?;
     let mut retry = interval(RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
@@ -126,6 +131,7 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
             }
             _ = retry.tick() => core.retry(),
             () = until(core.wake()) => core.turn(),
+            _ = look.tick() => core.look(),
             // Last, since whoever forges such packets could keep it busy.
             unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
         }

@@ -10,7 +10,7 @@ use super::fixture::{Daemon, Home};
 use super::live::InMemory;
 use crate::control::api::Timing;
 use crate::control::error::Kind;
-use crate::health::{Change as HealthChange, Event, Health, Outcome};
+use crate::health::{Cause, Change as HealthChange, Event, Health, Load, News, Outcome};
 use crate::net::Network;
 use crate::pool::changes::Named;
 use crate::pool::{Change, NewBackend, State};
@@ -31,7 +31,8 @@ impl Daemon {
             let (reason, now) = (Outcome::Timeout { after: Duration::ZERO }, Instant::now());
             let from = if *to == Health::Up { Health::Down } else { Health::Up };
             let change = HealthChange { from, to: *to, reason, streak: 3, since: now, at: now };
-            Event { backend, incarnation: status.map_or(0, |status| status.incarnation), change }
+            let incarnation = status.map_or(0, |status| status.incarnation);
+            Event { backend, incarnation, news: News::Health(change) }
         });
         let events = events.collect();
         self.core.health(events);
@@ -43,6 +44,14 @@ impl Daemon {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         assert!(wake <= tokio::time::Instant::now());
         self.core.turn();
+    }
+
+    /// What is told of one backend of pool `p`.
+    fn tell(&mut self, name: &str, news: News) {
+        let backend = format!("p/{name}");
+        let status = self.core.prober.snapshot().into_iter().find(|status| status.backend == backend);
+        let incarnation = status.map_or(0, |status| status.incarnation);
+        self.core.health(vec![Event { backend, incarnation, news }]);
     }
 
     /// Who serves each group of pool `p`, by the image that is live.
@@ -66,7 +75,7 @@ async fn a_backend_that_fails_is_out_and_comes_back() {
     daemon.hear(&[("b1", Health::Down), ("a1", Health::Up)]);
     assert_eq!(daemon.serving(), ["a2", "-"], "its users are with its standby");
     assert_eq!(daemon.core.datapath.generation, 3, "news that came together are one publication");
-    assert!(daemon.core.backends().unwrap()[0].held);
+    assert!(daemon.core.backends().unwrap()[0].is_held);
     daemon.hear(&[("b1", Health::Up)]);
     daemon.passes(30).await;
     assert_eq!(daemon.serving(), ["a2", "b1"], "their users are recorded");
@@ -76,6 +85,72 @@ async fn a_backend_that_fails_is_out_and_comes_back() {
     assert_eq!(daemon.core.datapath.image, image);
     assert_eq!(daemon.core.datapath.forgotten_changes, [1]);
     assert!(daemon.health.try_recv().is_err(), "nobody was checked");
+    let told = daemon.core.events(1).events;
+    let told: Vec<_> = told.iter().map(|event| (event.event.name(), event.subject.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("backend-down", "p/a1"),
+            ("backend-down", "p/b1"),
+            ("backend-up", "p/a1"),
+            ("backend-up", "p/b1"),
+            ("failback", "p/a1"),
+            ("failback", "p/b1"),
+            ("handover-recording", "p"),
+            ("handover-switched", "p"),
+            ("handover-over", "p")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn who_asked_for_less_is_shown_and_takes_nobody_elses_users() {
+    let home = Home::new();
+    home.write(&["a1 10.0.0.1 a 0", "b1 10.0.0.2 b 0", "c1 10.0.0.3 c 0"]);
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let slots = |daemon: &Daemon| -> Vec<u32> {
+        daemon.core.backends().unwrap().iter().map(|backend| backend.slots).collect()
+    };
+    let (before, image) = (slots(&daemon), daemon.core.datapath.image.clone());
+    let asked = Some(Duration::from_secs(30));
+    daemon
+        .tell("b1", News::Load(Load::Overloaded { spared_for: Duration::from_secs(30), retry_after: asked }));
+    assert_eq!(daemon.core.datapath.image, image, "it keeps its users");
+    daemon.hear(&[("a1", Health::Down)]);
+    assert_eq!(slots(&daemon), [0, before[1], before[0] + before[2]]);
+    let b1 = daemon.core.backends().unwrap().remove(1);
+    assert_eq!((b1.health.as_str(), b1.is_overloaded), ("up", true));
+    daemon.tell("b1", News::Load(Load::Relieved));
+    assert!(slots(&daemon)[1] > before[1]);
+    let told = daemon.core.events(1).events;
+    let told: Vec<_> = told.iter().map(|event| event.event.name()).collect();
+    assert_eq!(told, ["backend-overloaded", "backend-down", "backend-relieved"]);
+}
+
+#[tokio::test]
+async fn a_backend_that_falls_silent_is_looked_at_and_stays_what_it_is() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    let id = daemon.core.planner.ids().backends.get("p/b1").unwrap();
+    for (requests, replies) in [(0, 0), (10, 10), (20, 10), (30, 10)] {
+        let [requests, replies] = [requests, replies].map(|packets| Counter { packets, bytes: 0 });
+        daemon.core.datapath.counters.backends.insert(id, BackendCounter { requests, replies });
+        daemon.core.look();
+    }
+    // The check that is made of it is the only one: the interval is an hour, and nothing answers at that address.
+    let checked = async {
+        loop {
+            let history = daemon.core.prober.history("p/b1").unwrap();
+            if let Some(check) = history.last() {
+                break check.cause;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let cause = tokio::time::timeout(Duration::from_secs(10), checked).await.unwrap();
+    assert_eq!(cause, Cause::Silent);
+    assert_eq!(daemon.serving(), ["a1", "b1"]);
+    assert!(daemon.core.prober.history("p/a1").unwrap().last().is_none());
 }
 
 #[tokio::test]
@@ -114,7 +189,7 @@ async fn changes_are_live_at_once_and_outlive_a_restart() {
     assert_eq!(daemon.core.datapath.image, image, "the ids are the same, and what was down is");
     assert_eq!(daemon.core.datapath.generation, 4, "nothing had to be published");
     daemon.hear(&[("b1", Health::Up)]);
-    assert!(daemon.core.backends().unwrap()[2].held);
+    assert!(daemon.core.backends().unwrap()[2].is_held);
     drop(daemon);
 
     let daemon = home.start(InMemory::default()).unwrap();

@@ -1,6 +1,7 @@
 //! The live datapath: opened, or adopted from whoever left it.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,7 @@ use aya::{
         xdp::XdpLink,
     },
 };
-use lb_common::layout::{ABI, Meta};
+use lb_common::layout::{ABI, BackendCounter, Meta};
 use nix::fcntl::Flock;
 
 use super::{
@@ -138,6 +139,14 @@ impl Datapath {
     /// When the maps can't be read.
     pub fn counters(&self) -> Result<Counters, DatapathError> {
         self.counters.read()
+    }
+
+    /// What was counted of these backends, by id.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>, DatapathError> {
+        self.counters.of_backends(ids)
     }
 
     /// Which hosts were noted that should have named a backend and named nobody.

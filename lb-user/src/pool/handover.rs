@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::roster::{Owners, Roster};
-use super::{Desired, State, path};
+use super::{Desired, Facts, State, path};
 use crate::config::{Backend, Failback, Pool};
 
 /// How long the phases of a handover take.
@@ -118,10 +118,8 @@ pub struct Moment<'a> {
     pub windows: Windows,
     /// Pools whose users are not handed over but move now.
     pub at_once: &'a BTreeSet<String>,
-    /// Backends that checks found down, by [`path`].
-    pub down: &'a BTreeSet<String>,
-    /// Backends that are overloaded, by [`path`]: they don't go home.
-    pub overloaded: &'a BTreeSet<String>,
+    /// What was found out of the backends. Those that are overloaded don't go home.
+    pub facts: Facts<'a>,
 }
 
 /// Says who owns the slots of a pool by a roster.
@@ -209,7 +207,7 @@ impl Course {
     fn note_failures(&mut self, pool: &Pool, moment: &Moment<'_>) {
         self.away.retain(|name, _| pool.backends.iter().any(|backend| backend.name == *name));
         for backend in &pool.backends {
-            if moment.down.contains(&path(&pool.name, &backend.name)) {
+            if moment.facts.down.contains(&path(&pool.name, &backend.name)) {
                 self.away.insert(backend.name.clone(), None);
             } else if let Some(since) = self.away.get_mut(&backend.name) {
                 since.get_or_insert(moment.now);
@@ -281,7 +279,7 @@ impl Course {
                 .flatten()
                 .is_some_and(|since| moment.now.saturating_duration_since(since) >= pool.hold_down);
             let is_fit = desired.state(&pool.name, &name) == State::Active
-                && !moment.overloaded.contains(&path(&pool.name, &name));
+                && !moment.facts.overloaded.contains(&path(&pool.name, &name));
             if is_due && is_fit {
                 self.away.remove(&name);
                 news.push(News::GoesHome(name));

@@ -56,14 +56,9 @@ impl Node {
         let desired = self.desired();
         self.planner.number(&self.courses.effective(&desired), &self.courses);
         let at_once = if is_now { BTreeSet::from(["p".to_owned()]) } else { BTreeSet::new() };
-        let moment = Moment {
-            now: self.now,
-            windows: WINDOWS,
-            at_once: &at_once,
-            down: &self.down,
-            overloaded: &self.overloaded,
-        };
-        let news = self.courses.advance(&desired, &mut self.planner.judge(&self.down), &moment);
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        let moment = Moment { now: self.now, windows: WINDOWS, at_once: &at_once, facts };
+        let news = self.courses.advance(&desired, &mut self.planner.judge(facts), &moment);
         news.into_iter().map(|(_, news)| news).collect()
     }
 
@@ -93,12 +88,8 @@ impl Node {
 
     fn plan(&mut self) -> Plan {
         let desired = self.courses.effective(&self.desired());
-        self.planner.plan_of(Facts {
-            desired: &desired,
-            courses: &self.courses,
-            down: &self.down,
-            network: &Network::default(),
-        })
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        self.planner.plan_on(&self.courses, &desired, facts, &Network::default())
     }
 
     /// Who serves each slot, by name.
@@ -437,7 +428,7 @@ proptest! {
         }
         prop_assert_eq!(node.phase(), None);
         let mut planner = Planner::new(7, node.planner.ids().clone());
-        let fresh = planner.plan(&node.desired(), &BTreeSet::new(), &Network::default());
+        let fresh = planner.plan(&node.desired(), Facts::NONE, &Network::default());
         prop_assert_eq!(node.plan().image, fresh.image);
     }
 
