@@ -36,6 +36,7 @@ impl Explain for Foreign {
             group: None,
             backend: None,
             passed_over: Vec::new(),
+            transaction: None,
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
     }
