@@ -96,6 +96,11 @@ impl Sizes {
         limit + 1
     }
 
+    /// Lookup tables: a pool has one, and during a handover another.
+    pub(super) const fn tables(&self) -> u32 {
+        2 * self.pools
+    }
+
     /// Every array and hash map with its number of entries. Hash maps hold both halves.
     fn maps(&self) -> [(&'static str, u32); 13] {
         [
@@ -105,7 +110,7 @@ impl Sizes {
             ("NAMES", 4 * self.names),
             ("FRAGMENTS", self.fragments),
             ("TRANSACTIONS", self.transactions),
-            ("TABLES", 2 * Self::entries(self.pools)),
+            ("TABLES", 2 * Self::entries(self.tables())),
             ("GROUPS", 2 * Self::entries(self.groups)),
             ("BACKENDS", 2 * Self::entries(self.backends)),
             ("NEXT_HOPS", 2 * Self::entries(self.backends)),
