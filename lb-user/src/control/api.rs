@@ -357,4 +357,16 @@ pub struct Explanation {
     /// Why earlier rules did not decide, a sentence each, in the order of the rules.
     #[serde(default)]
     pub passed_over: Vec<String>,
+    /// What a planned change makes of it: only while one is in progress, and only of a request that goes by its key.
+    #[serde(default)]
+    pub transaction: Option<Transaction>,
+}
+
+/// A request's transaction, while a change of its pool is in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// `not-moving`, `recorded` (it would be: explaining records nothing), `followed`, `older` or `unreadable`.
+    pub course: String,
+    /// By what it is known, in hexadecimal; none while its key stays, or when its Call-ID or CSeq can't be read.
+    pub id: Option<String>,
 }

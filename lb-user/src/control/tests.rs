@@ -38,6 +38,7 @@ impl Explain for Foreign {
             group: None,
             backend: None,
             passed_over: Vec::new(),
+            transaction: None,
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
     }
