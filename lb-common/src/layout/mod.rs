@@ -29,7 +29,7 @@ use crate::limits::DOMAINS_LIMIT;
 use core::mem::size_of;
 
 /// Number of this layout. Any change to a type in this module raises it; pins of another number are not adopted.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// Bit of [`Meta::generation`] that tells the half: generations alternate between the two.
 #[inline(always)]
@@ -69,6 +69,14 @@ pub struct Meta {
     pub fingerprint: u32,
     /// Always 0, which the verifier can't know: see [`crate::sip::Message::zero`].
     pub zero: u64,
+    /// When the daemon said last that it lives: nanoseconds of the clock since boot (`CLOCK_BOOTTIME`). 0: never yet.
+    pub heartbeat_ns: u64,
+    /// Packets that were forwarded until then.
+    pub heartbeat_packets: u64,
+    /// For how many nanoseconds the datapath was alone, all times before that together.
+    pub alone_ns: u64,
+    /// Packets that were forwarded in those times.
+    pub alone_packets: u64,
 }
 
 const _: () = {
@@ -91,7 +99,7 @@ const _: () = {
     assert!(size_of::<NextHop>() == 32);
     assert!(size_of::<Socket>() == 48);
     assert!(size_of::<Ports>() == 16_384);
-    assert!(size_of::<Meta>() == 48);
+    assert!(size_of::<Meta>() == 80);
     assert!(size_of::<BackendCounter>() == 32);
     assert!(size_of::<Trace>() == 48);
 };

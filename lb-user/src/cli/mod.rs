@@ -3,6 +3,7 @@
 //!
 //! Invariant: answers go to stdout and nothing else does, so that `--json` can be piped; complaints go to stderr, one
 //! sentence with its mend, and the exit code says which kind it is ([`failure`]).
+mod alone;
 mod backend;
 mod check;
 mod completions;

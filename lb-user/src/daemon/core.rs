@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::live::Live;
 use super::store::Store;
 use super::targets::targets;
+use super::watchdog::Noticed;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
 use crate::control::api::{Done, Interface};
@@ -65,6 +66,7 @@ pub struct Core<D> {
     pub(super) interfaces: Vec<Interface>,
     /// Did the last attempt to publish fail?
     is_behind: bool,
+    pub(super) noticed: Noticed,
 }
 
 impl<D: Live> Core<D> {
@@ -102,6 +104,7 @@ impl<D: Live> Core<D> {
             watcher: None,
             interfaces: Vec::new(),
             is_behind: false,
+            noticed: Noticed::default(),
         };
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
@@ -171,6 +174,10 @@ impl<D: Live> Core<D> {
 
     /// Plans by what is known now, and publishes.
     fn publish(&mut self) -> Result<u32> {
+        self.try_publish().inspect_err(|_| self.noticed.publish_failures += 1)
+    }
+
+    fn try_publish(&mut self) -> Result<u32> {
         let plan = self.planner.plan(&self.desired, &self.down, &self.network);
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {

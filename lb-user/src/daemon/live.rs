@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::datapath::image::Image;
-use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
+use crate::datapath::{Counters, Datapath, Pins, ScanLoop, Unnamed, Vitals, boot_time_ns};
 
 /// A datapath that is live.
 pub trait Live: Send + 'static {
@@ -48,6 +48,18 @@ pub trait Live: Send + 'static {
     /// # Errors
     /// When they can't be written.
     fn reset_vip(&mut self, number: u32) -> Result<()>;
+
+    /// Leaves a heartbeat.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn beat(&mut self) -> Result<()>;
+
+    /// What the last heartbeat left.
+    fn vitals(&self) -> Vitals;
+
+    /// Sees to it that what must outlive the daemon does.
+    fn keep_pins(&mut self) -> Pins;
 }
 
 impl Live for Datapath {
@@ -82,6 +94,18 @@ impl Live for Datapath {
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         Ok(self.reset_vip(number)?)
     }
+
+    fn beat(&mut self) -> Result<()> {
+        Ok(self.beat()?)
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.vitals()
+    }
+
+    fn keep_pins(&mut self) -> Pins {
+        self.keep_pins()
+    }
 }
 
 /// A datapath in memory: it forwards nothing, and remembers what it was told.
@@ -97,6 +121,10 @@ pub struct InMemory {
     pub unnamed: Vec<Unnamed>,
     /// Does it refuse to publish?
     pub is_broken: bool,
+    /// What the last heartbeat left.
+    pub vitals: Vitals,
+    /// What is to be said of the pins.
+    pub pins: Pins,
 }
 
 impl Live for InMemory {
@@ -139,5 +167,18 @@ impl Live for InMemory {
         self.counters.vips.remove(&number);
         self.unnamed.retain(|unnamed| unnamed.vip != number);
         Ok(())
+    }
+
+    fn beat(&mut self) -> Result<()> {
+        self.vitals = self.vitals.beaten(boot_time_ns(), self.counters.forwarded());
+        Ok(())
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.vitals
+    }
+
+    fn keep_pins(&mut self) -> Pins {
+        self.pins.clone()
     }
 }

@@ -18,6 +18,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watchdog;
 
 pub use core::Core;
 pub use live::{InMemory, Live};

@@ -19,8 +19,8 @@ use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
 
-/// How long to wait before publishing is tried again after it failed.
-const RETRY: Duration = Duration::from_secs(1);
+/// How often a heartbeat is left, and what could not be published is tried again.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Runs the daemon with the configuration that was read from `file`, until it is asked to end.
 ///
@@ -65,6 +65,9 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
             log::error!("not all could be detached again: {error}");
         }
     })?;
+    if let Err(error) = core.datapath.hold() {
+        log::warn!("pins that somebody removes will not be made again: {error}");
+    }
     let watcher = Watcher::spawn(node.interfaces.clone(), Vec::new(), network_events);
     core.attached(interfaces, watcher);
     let server = tokio::spawn(server::serve(listener, jobs, explain));
@@ -105,13 +108,15 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
     let listen = |kind: SignalKind| signal(kind).context("signals can't be listened to");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut reload = listen(SignalKind::hangup())?;
-    let mut retry = interval(RETRY);
-    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut second = interval(TICK);
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             _ = terminate.recv() => return end("SIGTERM"),
             _ = interrupt.recv() => return end("SIGINT"),
+            // Before all that others can send, so that a flood of it does not look like death.
+            _ = second.tick() => core.tick(),
             Some(first) = inputs.health.recv() => core.health(with_waiting(first, &mut inputs.health)),
             Some(job) = inputs.requests.recv() => job(&mut core),
             Some(first) = inputs.network.recv() => {
@@ -124,7 +129,6 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
                     log::error!("the configuration stays as it is: {error}");
                 }
             }
-            _ = retry.tick() => core.retry(),
             // Last, since whoever forges such packets could keep it busy.
             unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
         }

@@ -1,6 +1,7 @@
 //! The live datapath: opened, or adopted from whoever left it.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -21,11 +22,13 @@ use super::{
     Counters, Events, Image, Sizes, Unnamed,
     counters::CounterMaps,
     error::{DatapathError, Doing, OpenError},
+    held::{Held, Pins},
     maps::{As, StateMaps},
     object::{self, Code, Maps},
     pins,
     publish::Publisher,
     unnamed::UnnamedMap,
+    watchdog::{Vitals, boot_time_ns},
 };
 
 /// What was found where the pins belong.
@@ -56,8 +59,11 @@ pub struct Datapath {
     publisher: Publisher,
     counters: CounterMaps,
     unnamed: UnnamedMap,
+    /// Numbers of VIPs that may have been counted for.
+    counted: BTreeSet<u32>,
+    held: Held,
     /// Nobody else publishes while this is held.
-    _lock: Flock<fs::File>,
+    lock: Flock<fs::File>,
 }
 
 impl Datapath {
@@ -94,7 +100,9 @@ impl Datapath {
         let counters = CounterMaps::take(&mut object)?;
         let unnamed = UnnamedMap::take(&mut object)?;
         let publisher = Publisher::new(state)?;
-        let mut datapath = Self { object, folder, publisher, counters, unnamed, _lock: lock };
+        let counted = counters.read()?.vips.into_keys().collect();
+        let held = Held::default();
+        let mut datapath = Self { object, folder, publisher, counters, unnamed, counted, held, lock };
         let adopted = datapath.take_over()?;
         Ok((datapath, adopted))
     }
@@ -121,7 +129,43 @@ impl Datapath {
     /// # Errors
     /// When the kernel refuses a write; what is live stays live.
     pub fn publish(&mut self, image: &Image) -> Result<u32, DatapathError> {
+        self.counted.extend(image.vips.keys());
         self.publisher.publish(image)
+    }
+
+    /// Leaves a heartbeat in the datapath.
+    ///
+    /// # Errors
+    /// When the counters can't be read.
+    pub fn beat(&mut self) -> Result<(), DatapathError> {
+        let forwarded = self.counters.forwarded(self.counted.iter().copied())?;
+        let meta = &self.publisher.maps.meta;
+        meta.set_vitals(meta.vitals().beaten(boot_time_ns(), forwarded));
+        Ok(())
+    }
+
+    /// What the last heartbeat left.
+    pub fn vitals(&self) -> Vitals {
+        self.publisher.maps.meta.vitals()
+    }
+
+    /// Holds what is pinned now; to be called again when that changes.
+    ///
+    /// # Errors
+    /// When a pin can't be opened.
+    pub fn hold(&mut self) -> Result<(), DatapathError> {
+        self.held = Held::open(&self.folder)?;
+        Ok(())
+    }
+
+    /// Sees to it that the pins are there.
+    pub fn keep_pins(&mut self) -> Pins {
+        let pins = self.folder.parent().map_or(Pins::Kept, |pin_dir| self.held.keep(pin_dir));
+        // What was locked is a folder that nobody finds any more.
+        if let (Pins::Mended, Ok(lock)) = (&pins, pins::lock(&self.folder)) {
+            self.lock = lock;
+        }
+        pins
     }
 
     /// The live generation; 0 before the first.
@@ -208,7 +252,7 @@ pub(super) fn pin_program(program: &mut Xdp, path: &Path) -> Result<(), Datapath
 }
 
 /// The pinned `META`, if there is one.
-fn pinned_meta(folder: &Path) -> Result<Option<Meta>, OpenError> {
+pub(super) fn pinned_meta(folder: &Path) -> Result<Option<Meta>, OpenError> {
     let path = pins::map(folder, "META");
     match path.try_exists() {
         Ok(true) => {}
