@@ -15,6 +15,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod lookup;
+mod metrics;
 mod output;
 mod pcap;
 mod reload;
@@ -45,6 +46,8 @@ enum Verb {
     Check,
     /// Show VIPs, groups, backends and what was counted
     Status,
+    /// Print the figures that monitoring reads, in the format of Prometheus
+    Metrics,
     /// List and change backends
     #[command(subcommand)]
     Backend(backend::Verb),
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Verb::Run => run::run(&context),
         Verb::Check => check::run(&context),
         Verb::Status => status::run(&context),
+        Verb::Metrics => metrics::run(&context),
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),

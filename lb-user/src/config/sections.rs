@@ -12,7 +12,7 @@ use super::hash_key::HashKey;
 use super::model::{Backend, Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
 use super::problem::{Fault, Problems};
 use super::value::{choice, port, text, time, transport, whole};
-use super::{checks, host, not_yet, prefix, syntax};
+use super::{checks, host, metrics, not_yet, prefix, syntax};
 use crate::health::Settings;
 
 const SIP_PORT: u16 = 5060;
@@ -27,7 +27,8 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let vips = root.tables("vip", vip);
     let pools = root.tables("pool", |table| pool(table, &health));
     let limits = root.table("limits", limits);
-    Config { node, health, vips, pools, limits, peers, warnings: Problems::default() }
+    let metrics = root.table("metrics", metrics::metrics);
+    Config { node, health, vips, pools, limits, metrics, peers, warnings: Problems::default() }
 }
 
 fn node(table: &mut Table<'_>) -> Node {

@@ -62,6 +62,9 @@ pub struct Status {
     pub pools: Vec<Pool>,
     /// Sums over all VIPs, and what belongs to none.
     pub reasons: Reasons,
+    /// What belongs to none.
+    #[serde(default)]
+    pub no_vip: Reasons,
 }
 
 /// How daemon and datapath are getting on.

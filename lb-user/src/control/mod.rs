@@ -15,12 +15,14 @@
 //! | `GET /v1/digest` | one number for each lookup table |
 //! | `POST /v1/explain` | runs packets through the live program |
 //! | `POST /v1/reload` | reads the configuration file again |
+//! | `GET /metrics` | figures for monitoring, as text |
 //!
 //! An error is `{"error": what, "mend": how}` with status 400 (bad request), 404 (no such thing), 409 (contradicts what
 //! is there) or 500 (tried and failed). A request that is refused has changed nothing.
 pub mod api;
 pub mod client;
 pub mod error;
+pub mod scrape;
 pub mod server;
 #[cfg(test)]
 mod tests;

@@ -15,9 +15,10 @@ use super::api::{
     SetWeight, Status, Unnamed,
 };
 use super::error::{Error, Kind};
+use super::scrape::scrape;
 use crate::config;
 use crate::daemon::{Core, Live, explain};
-use crate::datapath::Sizes;
+use crate::datapath::{Pinned, Sizes};
 use crate::pool::changes::Named;
 use crate::pool::{Change, Plan};
 
@@ -27,45 +28,55 @@ pub type Job<D> = Box<dyn FnOnce(&mut Core<D>) + Send>;
 /// Packets of one `explain` request, as bytes of JSON: some ten thousand packets.
 const BODY_LIMIT: usize = 64 << 20;
 
-/// What runs packets through the program. Not a job: loading takes longer than the daemon's task may be kept.
-pub trait Explain: Send + Sync + 'static {
+/// What is done beside the daemon's task: what takes longer than that may be kept, and what must work while it hangs.
+pub trait Beside: Send + Sync + 'static {
     /// Explains packets; the plan has the names for what the program's tables have numbers for.
     ///
     /// # Errors
     /// When the program can't be loaded, or doesn't take a packet.
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error>;
+
+    /// What is pinned; none where nothing is.
+    ///
+    /// # Errors
+    /// When the pins can't be read.
+    fn pinned(&self) -> Result<Option<Pinned>, Error>;
 }
 
-/// Explains by the live tables.
+/// By the live tables.
 #[derive(Clone, Debug)]
-pub struct LiveExplain {
+pub struct OfPins {
     /// Where they are pinned.
     pub pin_dir: PathBuf,
     /// Their sizes.
     pub sizes: Sizes,
 }
 
-impl Explain for LiveExplain {
+impl Beside for OfPins {
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error> {
         explain::live(&self.pin_dir, &self.sizes, plan, packets)
+    }
+
+    fn pinned(&self) -> Result<Option<Pinned>, Error> {
+        Pinned::read(&self.pin_dir).map_err(Error::failed)
     }
 }
 
 /// What the handlers share.
-struct Daemon<D> {
-    jobs: UnboundedSender<Job<D>>,
-    explain: Arc<dyn Explain>,
+pub(super) struct Daemon<D> {
+    pub(super) jobs: UnboundedSender<Job<D>>,
+    pub(super) beside: Arc<dyn Beside>,
 }
 
 impl<D> Clone for Daemon<D> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone(), explain: Arc::clone(&self.explain) }
+        Self { jobs: self.jobs.clone(), beside: Arc::clone(&self.beside) }
     }
 }
 
 impl<D: Live> Daemon<D> {
     /// Has the daemon's task do something, and waits for the answer.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Core<D>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -92,9 +103,9 @@ type On<D> = State<Daemon<D>>;
 pub async fn serve<D: Live>(
     listener: UnixListener,
     jobs: UnboundedSender<Job<D>>,
-    explain: impl Explain,
+    beside: Arc<dyn Beside>,
 ) -> std::io::Result<()> {
-    let daemon = Daemon { jobs, explain: Arc::new(explain) };
+    let daemon = Daemon { jobs, beside };
     axum::serve(listener, router(daemon)).await
 }
 
@@ -109,6 +120,7 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/digest", get(digest::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
+        .route("/metrics", get(scrape::<D>))
         .route("/v1/reload", post(reload::<D>))
         .fallback(async || Error::new(Kind::NotFound, "there is no such request", "see `siplb --help`"))
         .method_not_allowed_fallback(async || {
@@ -191,8 +203,8 @@ async fn explain_packets<D: Live>(
     Body(packets): Body<Packets>,
 ) -> Answer<Vec<Explanation>> {
     let plan = daemon.ask(|core| Ok(core.plan())).await?;
-    let explain = Arc::clone(&daemon.explain);
-    let explained = tokio::task::spawn_blocking(move || explain.explain(&plan, &packets));
+    let beside = Arc::clone(&daemon.beside);
+    let explained = tokio::task::spawn_blocking(move || beside.explain(&plan, &packets));
     explained.await.map_err(Error::failed)?.map(Json)
 }
 

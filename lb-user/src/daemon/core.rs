@@ -59,7 +59,7 @@ pub struct Core<D> {
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
-    pub(super) datapath: D,
+    pub(crate) datapath: D,
     store: Store,
     pub(super) prober: Prober,
     watcher: Option<Watcher>,
@@ -223,7 +223,11 @@ impl<D: Live> Core<D> {
                 "mend the file and reload again; until then nothing changes",
             )
         })?;
-        let fixed = only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        let mut fixed =
+            only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        if self.config.metrics != config.metrics {
+            fixed.push("metrics.listen");
+        }
         if !fixed.is_empty() {
             let what = format!("{} can't change while the daemon runs", fixed.join(", "));
             return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));

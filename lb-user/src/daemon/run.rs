@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,7 @@ use super::setup;
 use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::Interface;
+use crate::control::scrape;
 use crate::control::server::{self, Job};
 use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
@@ -45,7 +47,8 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     let (network_events, network) = mpsc::unbounded_channel();
     let (jobs, requests) = mpsc::unbounded_channel();
     let node = config.node.clone();
-    let explain = server::LiveExplain { pin_dir: node.pin_dir.clone(), sizes };
+    let beside = Arc::new(server::OfPins { pin_dir: node.pin_dir.clone(), sizes });
+    let figures = setup::bind_metrics(config.metrics.listen).await?;
     let start = Start {
         file: file.to_owned(),
         config,
@@ -70,7 +73,10 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     }
     let watcher = Watcher::spawn(node.interfaces.clone(), Vec::new(), network_events);
     core.attached(interfaces, watcher);
-    let server = tokio::spawn(server::serve(listener, jobs, explain));
+    if let Some(figures) = figures {
+        tokio::spawn(scrape::serve_metrics(figures, jobs.clone(), beside.clone()));
+    }
+    let server = tokio::spawn(server::serve(listener, jobs, beside));
     log::info!("siplb {} serves on {}", env!("CARGO_PKG_VERSION"), node.socket.display());
 
     let events = core.datapath.events()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::stat::{Mode, umask};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::Config;
 use crate::datapath::Sizes;
@@ -63,6 +63,20 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile)> {
     let file = SocketFile(path.to_owned());
     fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(unwritable)?;
     Ok((listener, file))
+}
+
+/// Binds the address of `[metrics]`, if there is one.
+///
+/// # Errors
+/// When it can't be listened on.
+pub(super) async fn bind_metrics(listen: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = listen else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => {
+            bail!("{address} can't be listened on ({error}): mend metrics.listen, or end who is there")
+        }
+    }
 }
 
 /// The sizes of the kernel's maps.

@@ -48,6 +48,7 @@ impl<D: Live> Core<D> {
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+            no_vip: reasons(counters.vips.get(&0).into_iter().flatten()),
         })
     }
 

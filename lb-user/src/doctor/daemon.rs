@@ -218,6 +218,7 @@ mod tests {
             vips: Vec::new(),
             pools: vec![pool],
             reasons: api::Reasons::new(),
+            no_vip: api::Reasons::new(),
         }
     }
 
