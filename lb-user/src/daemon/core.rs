@@ -77,7 +77,8 @@ impl<D: Live> Core<D> {
     /// When what was stored can't be used, or the datapath can't be written.
     pub(super) fn start(start: Start<D>, events: UnboundedSender<Event>) -> Result<Self> {
         let Start { file, config, fingerprint, seed, store, datapath, network, is_adopted } = start;
-        let mut changes = store.changes()?;
+        let stored = store.changes()?;
+        let mut changes = stored.clone();
         let (desired, notes) = Desired::new(&config, &mut changes);
         notes.iter().for_each(|note| log::warn!("{note}"));
         let planner = Planner::new(seed, store.ids()?);
@@ -106,8 +107,13 @@ impl<D: Live> Core<D> {
             is_behind: false,
             noticed: Noticed::default(),
         };
-        core.store.store_changes(&core.changes)?;
-        core.store.store_down(&core.down)?;
+        // A full disk is no reason to leave packets without a daemon: what is stored is read again at the next start.
+        if core.changes != stored {
+            core.store_if_it_can("the changes that no longer apply are stored still", |core| {
+                core.store.store_changes(&core.changes)
+            });
+        }
+        core.store_down();
         core.publish()?;
         Ok(core)
     }
@@ -134,8 +140,19 @@ impl<D: Live> Core<D> {
             };
         }
         self.settle();
-        if let Err(error) = self.store.store_down(&self.down) {
-            log::error!("the next daemon will not know which backends are down: {}", told(&error));
+        self.store_down();
+    }
+
+    fn store_down(&self) {
+        self.store_if_it_can("the next daemon will not know which backends are down", |core| {
+            core.store.store_down(&core.down)
+        });
+    }
+
+    /// Stores what is good to have; `otherwise` says what follows from its absence.
+    fn store_if_it_can(&self, otherwise: &str, store: impl FnOnce(&Self) -> Result<()>) {
+        if let Err(error) = store(self) {
+            log::error!("{otherwise}: {}", told(&error));
         }
     }
 
@@ -249,7 +266,10 @@ impl<D: Live> Core<D> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
-            self.store.store_changes(&changes)?;
+            self.store.store_changes(&changes).map_err(|error| {
+                let mend = "nothing is changed; make room on the disk of node.state-dir, or let the daemon write there";
+                Error::new(Kind::Failed, told(&error), mend)
+            })?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
         let down = self.down.clone();

@@ -49,6 +49,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     let node = config.node.clone();
     let beside = Arc::new(server::OfPins { pin_dir: node.pin_dir.clone(), sizes });
     let figures = setup::bind_metrics(config.metrics.listen).await?;
+    let network_now = setup::network(&config, &store).await?;
     let start = Start {
         file: file.to_owned(),
         config,
@@ -56,10 +57,13 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         seed: key.seed,
         store,
         datapath,
-        network: Network { local: setup::local_addresses(), ..Network::default() },
+        network: network_now,
         is_adopted: found != Adopted::Fresh,
     };
     let mut core = Core::start(start, health_events)?;
+    for interface in core.datapath.replace_elders()? {
+        log::info!("{interface} carries this program now, in the place of the other layout's");
+    }
     let interfaces = attach(&mut core.datapath, &node.interfaces, node.xdp_mode).inspect_err(|_| {
         // What an earlier daemon left goes on forwarding; what is this one's alone must not stay behind.
         if found == Adopted::Fresh

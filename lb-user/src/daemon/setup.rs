@@ -13,8 +13,11 @@ use nix::ifaddrs::getifaddrs;
 use nix::sys::stat::{Mode, umask};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::store::Store;
 use crate::config::Config;
 use crate::datapath::Sizes;
+use crate::net::{self, Network};
+use crate::pool::Desired;
 
 /// Permissions of the control socket: for its owner and group.
 const SOCKET_MODE: u32 = 0o660;
@@ -91,6 +94,18 @@ pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
         fragments: limits.fragments,
         fingerprint,
     }
+}
+
+/// What is known of the network before anything is published. The next hops are among it: where an earlier daemon left
+/// a datapath, a state without them would lose what can't go without (`dsr`, `ipip`).
+pub(super) async fn network(config: &Config, store: &Store) -> Result<Network> {
+    let (desired, _) = Desired::new(config, &mut store.changes()?);
+    let backends: BTreeSet<IpAddr> = desired.backends().map(|(_, backend)| backend.address).collect();
+    let backends: Vec<IpAddr> = backends.into_iter().collect();
+    Ok(net::look(&config.node.interfaces, &backends).await.unwrap_or_else(|error| {
+        log::warn!("the network can't be looked at yet: {error}");
+        Network { local: local_addresses(), ..Network::default() }
+    }))
 }
 
 /// The addresses of this node; answers to its checks are addressed to them.

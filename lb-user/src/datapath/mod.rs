@@ -7,6 +7,7 @@
 mod attach;
 mod counters;
 pub mod decap;
+mod elders;
 mod error;
 mod events;
 mod explain;

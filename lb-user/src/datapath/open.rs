@@ -20,7 +20,9 @@ use nix::fcntl::Flock;
 
 use super::{
     Counters, Events, Image, Sizes, Unnamed,
+    attach::remove,
     counters::CounterMaps,
+    elders::Elder,
     error::{DatapathError, Doing, OpenError},
     held::{Held, Pins},
     maps::{As, StateMaps},
@@ -40,15 +42,18 @@ pub enum Adopted {
     Same,
     /// Another one, which was replaced in place.
     Replaced,
+    /// A datapath of the layout with this number, whose place [`Datapath::replace_elders`] takes.
+    Elder(u32),
 }
 
 impl std::fmt::Display for Adopted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Fresh => "made anew",
-            Self::Same => "adopted",
-            Self::Replaced => "adopted, program replaced",
-        })
+        match self {
+            Self::Fresh => f.write_str("made anew"),
+            Self::Same => f.write_str("adopted"),
+            Self::Replaced => f.write_str("adopted, program replaced"),
+            Self::Elder(abi) => write!(f, "made anew, to take the place of the one of layout {abi}"),
+        }
     }
 }
 
@@ -62,6 +67,8 @@ pub struct Datapath {
     /// Numbers of VIPs that may have been counted for.
     counted: BTreeSet<u32>,
     held: Held,
+    /// Datapaths of other layouts, whose place this one is to take.
+    pub(super) elders: Vec<Elder>,
     /// Nobody else publishes while this is held.
     lock: Flock<fs::File>,
 }
@@ -78,12 +85,16 @@ impl Datapath {
         if let Some(meta) = &pinned {
             compare(meta, sizes)?;
         }
-        let opened = Self::open_locked(folder, lock, sizes, pinned.is_none());
+        let elders = Elder::all(pin_dir)?;
+        let elder = elders.first().map(|elder| Adopted::Elder(elder.abi));
+        let opened = Self::open_locked(folder.clone(), lock, sizes, pinned.is_none());
         if opened.is_err() && pinned.is_none() {
             // Half of a datapath that never was: nobody is to adopt that. The error that counts is the one at hand.
-            let _ = super::detach(pin_dir);
+            let _ = remove(&folder);
         }
-        opened
+        let (datapath, adopted) = opened?;
+        let adopted = if adopted == Adopted::Fresh { elder.unwrap_or(adopted) } else { adopted };
+        Ok((Self { elders, ..datapath }, adopted))
     }
 
     fn open_locked(
@@ -102,7 +113,8 @@ impl Datapath {
         let publisher = Publisher::new(state)?;
         let counted = counters.read()?.vips.into_keys().collect();
         let held = Held::default();
-        let mut datapath = Self { object, folder, publisher, counters, unnamed, counted, held, lock };
+        let mut datapath =
+            Self { object, folder, publisher, counters, unnamed, counted, held, elders: Vec::new(), lock };
         let adopted = datapath.take_over()?;
         Ok((datapath, adopted))
     }
@@ -228,16 +240,15 @@ impl Datapath {
     }
 }
 
-/// Puts a loaded program in the place of the one that a pinned link holds.
-pub(super) fn replace_under(program: &mut Xdp, link: &Path) -> Result<(), DatapathError> {
+/// Puts a loaded program in the place of the one that a pinned link holds, unless its interface is gone.
+pub(super) fn replace_under(program: &mut Xdp, link: &Path) -> Result<bool, DatapathError> {
     let link = PinnedLink::from_pin(link).doing("open a pinned link")?;
     // A link whose interface went away can't be updated; `attach` makes it anew.
     let link = XdpLink::try_from(FdLink::from(link)).doing("open a pinned link")?;
-    if let Ok(id) = program.attach_to_link(link) {
-        // The pin keeps the link; dropping the descriptor does not end it.
-        drop(program.take_link(id).doing("let go of a link")?);
-    }
-    Ok(())
+    let Ok(id) = program.attach_to_link(link) else { return Ok(false) };
+    // The pin keeps the link; dropping the descriptor does not end it.
+    drop(program.take_link(id).doing("let go of a link")?);
+    Ok(true)
 }
 
 /// Pins a loaded program where another one may be pinned already.

@@ -98,16 +98,16 @@ impl Pinned {
         let Some(meta) = meta.filter(|meta| meta.abi != 0) else { return Ok(None) };
         let vitals = Vitals::from(meta);
         let forwarded = CounterMaps::pinned(&folder)?.read()?.forwarded();
-        let name = |link: std::path::PathBuf| {
-            pins::interface(&link.file_name().unwrap_or_default().to_string_lossy())
-        };
         Ok(Some(Self {
             generation: meta.generation,
             fingerprint: meta.fingerprint,
             silence: vitals.silence(boot_time_ns()),
             packets_since: forwarded.saturating_sub(vitals.heartbeat_packets),
             vitals,
-            interfaces: read_dir(&pins::links(&folder))?.into_iter().map(name).collect(),
+            interfaces: read_dir(&pins::links(&folder))?
+                .iter()
+                .map(|link| pins::interface_of(link))
+                .collect(),
         }))
     }
 }

@@ -123,7 +123,12 @@ impl Stage {
 
     /// Starts the daemon.
     pub(crate) fn start_siplb(&mut self, config: &str) -> Result<()> {
-        self.siplb = Some(Siplb::start(&self.lab, &self.binary, config)?);
+        self.start_siplb_as(&self.binary.clone(), config)
+    }
+
+    /// Starts the daemon by another program, which is to run it in its own place.
+    pub(crate) fn start_siplb_as(&mut self, binary: &Path, config: &str) -> Result<()> {
+        self.siplb = Some(Siplb::start(&self.lab, binary, config)?);
         Ok(())
     }
 
