@@ -20,6 +20,7 @@
 //! An error is `{"error": what, "mend": how}` with status 400 (bad request), 404 (no such thing), 409 (contradicts what
 //! is there) or 500 (tried and failed). A request that is refused has changed nothing.
 pub mod api;
+mod asker;
 pub mod client;
 pub mod error;
 pub mod scrape;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use tokio::net::UnixListener;
@@ -14,6 +14,7 @@ use super::api::{
     AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
     SetWeight, Status, Unnamed,
 };
+use super::asker::Asker;
 use super::error::{Error, Kind};
 use super::scrape::scrape;
 use crate::config;
@@ -88,13 +89,28 @@ impl<D: Live> Daemon<D> {
         answered.await.map_err(|_| ended())?
     }
 
-    async fn change(&self, change: Change) -> Answer<Done> {
-        self.ask(move |core| core.change(&change)).await.map(Json)
+    async fn change(&self, ConnectInfo(asker): By, change: Change) -> Answer<Done> {
+        let done = self.ask(move |core| core.change(&change)).await;
+        note(asker, "a change", done.as_ref().map(|done| done.done.join("; "))).await;
+        done.map(Json)
     }
+}
+
+/// Writes down who asked for what, and what came of it. Names of users may come from elsewhere: the log can wait for
+/// them, the daemon's task can't.
+async fn note(asker: Asker, what: &'static str, outcome: Result<String, &Error>) {
+    let outcome = outcome.map_err(ToString::to_string);
+    let told = tokio::task::spawn_blocking(move || match outcome {
+        Ok(done) => log::info!("{asker} asked for {what}: {done}"),
+        Err(refusal) => log::warn!("{asker} asked for {what} and was refused: {refusal}"),
+    });
+    // It can't be cancelled, and what is wrong with the log is no reason to refuse the answer.
+    let _ = told.await;
 }
 
 type Answer<T> = Result<Json<T>, Error>;
 type On<D> = State<Daemon<D>>;
+type By = ConnectInfo<Asker>;
 
 /// Serves requests on `listener` until it is dropped.
 ///
@@ -106,7 +122,7 @@ pub async fn serve<D: Live>(
     beside: Arc<dyn Beside>,
 ) -> std::io::Result<()> {
     let daemon = Daemon { jobs, beside };
-    axum::serve(listener, router(daemon)).await
+    axum::serve(listener, router(daemon).into_make_service_with_connect_info::<Asker>()).await
 }
 
 fn router<D: Live>(daemon: Daemon<D>) -> Router {
@@ -140,6 +156,7 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
 
 async fn add<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Body(AddBackend { pool, backend }): Body<AddBackend>,
 ) -> Answer<Done> {
     let bad = |fault: config::Fault| Error::new(Kind::Bad, fault.what, fault.mend);
@@ -152,34 +169,37 @@ async fn add<D: Live>(
     backend.weight.map_or(Ok(()), weight)?;
     let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
     let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }).await
+    daemon.change(by, Change::Add { pool, backend: NewBackend { aliases, ..backend } }).await
 }
 
 async fn remove<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
 ) -> Answer<Done> {
-    daemon.change(Change::Remove(Named { pool: of.pool, name })).await
+    daemon.change(by, Change::Remove(Named { pool: of.pool, name })).await
 }
 
 async fn set_state<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
     Body(SetState { state }): Body<SetState>,
 ) -> Answer<Done> {
-    daemon.change(Change::State(Named { pool: of.pool, name }, state)).await
+    daemon.change(by, Change::State(Named { pool: of.pool, name }, state)).await
 }
 
 async fn set_weight<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
     weight(wanted)?;
-    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted)).await
+    daemon.change(by, Change::Weight(Named { pool: of.pool, name }, wanted)).await
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -194,8 +214,11 @@ async fn unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
     daemon.ask(|core| core.unnamed()).await.map(Json)
 }
 
-async fn forget_unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
-    daemon.ask(|core| core.forget_unnamed()).await.map(Json)
+async fn forget_unnamed<D: Live>(State(daemon): On<D>, ConnectInfo(asker): By) -> Answer<Vec<Unnamed>> {
+    let forgotten = daemon.ask(|core| core.forget_unnamed()).await;
+    let told = forgotten.as_ref().map(|unnamed| format!("{} are forgotten", unnamed.len()));
+    note(asker, "hosts that named nobody to be forgotten", told).await;
+    forgotten.map(Json)
 }
 
 async fn explain_packets<D: Live>(
@@ -208,8 +231,10 @@ async fn explain_packets<D: Live>(
     explained.await.map_err(Error::failed)?.map(Json)
 }
 
-async fn reload<D: Live>(State(daemon): On<D>) -> Answer<Done> {
-    daemon.ask(|core| core.reload()).await.map(Json)
+async fn reload<D: Live>(State(daemon): On<D>, ConnectInfo(asker): By) -> Answer<Done> {
+    let done = daemon.ask(|core| core.reload()).await;
+    note(asker, "a reload", done.as_ref().map(|done| done.done.join("; "))).await;
+    done.map(Json)
 }
 
 /// The bounds of the file's key of that name.

@@ -224,7 +224,6 @@ impl<D: Live> Core<D> {
     pub fn change(&mut self, change: &Change) -> Result<Done, Error> {
         let (changes, done) = self.changes.with(&self.config, change)?;
         self.apply(self.config.clone(), changes)?;
-        log::info!("asked for: {done}");
         Ok(Done { done: vec![done], generation: self.datapath.generation() })
     }
 

@@ -12,6 +12,7 @@ pub mod explain;
 pub(crate) mod fixture;
 mod live;
 mod run;
+mod service;
 mod setup;
 mod store;
 mod targets;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::{Core, Start};
+use super::service::Service;
 use super::setup;
 use super::store::Store;
 use crate::config::{Config, XdpMode};
@@ -118,15 +119,20 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
     let listen = |kind: SignalKind| signal(kind).context("signals can't be listened to");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut reload = listen(SignalKind::hangup())?;
+    let mut service = Service::found();
+    service.ready(core.in_short());
     let mut second = interval(TICK);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            _ = terminate.recv() => return end("SIGTERM"),
-            _ = interrupt.recv() => return end("SIGINT"),
+            _ = terminate.recv() => return end(&service, "SIGTERM"),
+            _ = interrupt.recv() => return end(&service, "SIGINT"),
             // Before all that others can send, so that a flood of it does not look like death.
-            _ = second.tick() => core.tick(),
+            _ = second.tick() => {
+                core.tick();
+                service.alive(core.in_short());
+            }
             Some(first) = inputs.health.recv() => core.health(with_waiting(first, &mut inputs.health)),
             Some(job) = inputs.requests.recv() => job(&mut core),
             Some(first) = inputs.network.recv() => {
@@ -135,9 +141,11 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
             }
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
+                service.reloading();
                 if let Err(error) = core.reload() {
                     log::error!("the configuration stays as it is: {error}");
                 }
+                service.ready(core.in_short());
             }
             // Last, since whoever forges such packets could keep it busy.
             unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
@@ -154,7 +162,8 @@ fn with_waiting<T>(first: T, more: &mut UnboundedReceiver<T>) -> Vec<T> {
     events
 }
 
-fn end(signal: &str) -> Result<()> {
+fn end(service: &Service, signal: &str) -> Result<()> {
+    service.stopping();
     log::info!("{signal}: ending. Packets are forwarded on as they are now; `siplb detach` stops that");
     Ok(())
 }

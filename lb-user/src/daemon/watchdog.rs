@@ -5,6 +5,7 @@ use super::live::Live;
 use crate::control::api;
 use crate::control::error::told;
 use crate::datapath::{Pins, boot_time_ns};
+use crate::pool::path;
 
 /// What was noticed since the daemon started.
 #[derive(Debug, Default)]
@@ -48,6 +49,14 @@ impl<D: Live> Core<D> {
             Pins::Kept => {}
         }
         self.noticed.pins = pins;
+    }
+
+    /// The state in a few words, for whoever lists services.
+    pub(super) fn in_short(&self) -> String {
+        let all = self.desired.backends().count();
+        let up =
+            self.desired.backends().filter(|(pool, backend)| self.is_up(&path(&pool.name, &backend.name)));
+        format!("generation {}, {} of {all} backends up", self.datapath.generation(), up.count())
     }
 
     /// How daemon and datapath are getting on.
