@@ -60,6 +60,12 @@ pub trait Live: Send + 'static {
 
     /// Sees to it that what must outlive the daemon does.
     fn keep_pins(&mut self) -> Pins;
+
+    /// Forgets the transactions that were recorded while this change was in progress.
+    ///
+    /// # Errors
+    /// When they can't be removed.
+    fn forget_transactions(&mut self, change: u32) -> Result<()>;
 }
 
 impl Live for Datapath {
@@ -106,6 +112,10 @@ impl Live for Datapath {
     fn keep_pins(&mut self) -> Pins {
         self.keep_pins()
     }
+
+    fn forget_transactions(&mut self, change: u32) -> Result<()> {
+        Ok(self.forget_transactions(change)?)
+    }
 }
 
 /// A datapath in memory: it forwards nothing, and remembers what it was told.
@@ -119,6 +129,8 @@ pub struct InMemory {
     pub counters: Counters,
     /// What named nobody.
     pub unnamed: Vec<Unnamed>,
+    /// The changes whose transactions it was told to forget, in that order.
+    pub forgotten_changes: Vec<u32>,
     /// Does it refuse to publish?
     pub is_broken: bool,
     /// What the last heartbeat left.
@@ -165,6 +177,7 @@ impl Live for InMemory {
 
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         self.counters.vips.remove(&number);
+        self.counters.changes.remove(&number);
         self.unnamed.retain(|unnamed| unnamed.vip != number);
         Ok(())
     }
@@ -180,5 +193,10 @@ impl Live for InMemory {
 
     fn keep_pins(&mut self) -> Pins {
         self.pins.clone()
+    }
+
+    fn forget_transactions(&mut self, change: u32) -> Result<()> {
+        self.forgotten_changes.push(change);
+        Ok(())
     }
 }

@@ -24,6 +24,7 @@ mod open;
 mod pins;
 mod publish;
 mod scan_loop;
+mod transactions;
 mod unnamed;
 mod watchdog;
 mod xdp_on;
