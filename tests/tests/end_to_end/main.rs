@@ -22,6 +22,7 @@ mod large;
 mod numbered;
 mod paths;
 mod pins;
+mod privilege;
 mod refusals;
 mod servers;
 mod stage;

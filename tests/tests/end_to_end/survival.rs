@@ -44,7 +44,19 @@ fn a_killed_daemon_costs_no_packet_and_its_silence_is_told() {
         ensure!(watchdog["alone_s"].as_f64() >= Some(3.0), "{watchdog}");
         let account = traffic.finish()?;
         println!("killed and started again: {} sent, {} lost", account.sent, account.lost.len());
-        account.ensure_perfect()
+        account.ensure_perfect()?;
+
+        // What the account would say if it were otherwise.
+        let traffic = Numbered::start(&stage.lab, &servers)?;
+        thread::sleep(WHILE);
+        stage.kill_siplb();
+        let file = stage.lab.folder().join("siplb.toml").display().to_string();
+        let detached = stage.run(&["-c", &file, "detach"])?;
+        ensure!(detached.code == Some(0), "{detached:?}");
+        thread::sleep(WHILE);
+        let account = traffic.finish()?;
+        ensure!(!account.lost.is_empty() && account.ensure_perfect().is_err(), "a detached datapath forwards");
+        Ok(())
     });
 }
 
