@@ -116,7 +116,11 @@ fn changes_are_logged_with_who_asked(stage: &Stage) -> Result<()> {
     let by = |user: &str, verb: &[&str]| -> Result<Ended> {
         let socket = stage.siplb().socket().display().to_string();
         let user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all"];
-        stage.run_by_binary(&user, &stage.lab.folder().join("siplb"), &[&["--socket", &socket], verb].concat())
+        stage.run_by_binary(
+            &user,
+            &stage.lab.folder().join("siplb"),
+            &[&["--socket", &socket], verb].concat(),
+        )
     };
     by(STRANGER, &["backend", "ready", "b1"])?.expect_refusal(1, "may not be used")?;
     by(STRANGER, &["status"])?.expect_refusal(1, "may not be used")?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::Signal;
 use siplb_lab::interrupt::wait_until;
 use siplb_lab::siplb;
 
@@ -30,6 +31,7 @@ fn a_killed_daemon_costs_no_packet_and_its_silence_is_told() {
         stage.start_siplb(&config)?;
         let traffic = Numbered::start(&stage.lab, &servers)?;
         thread::sleep(WHILE);
+        a_daemon_that_hangs_is_told(stage)?;
         stage.kill_siplb();
         thread::sleep(ALONE);
         silence_is_told(stage)?;
@@ -55,9 +57,24 @@ fn a_killed_daemon_costs_no_packet_and_its_silence_is_told() {
         ensure!(detached.code == Some(0), "{detached:?}");
         thread::sleep(WHILE);
         let account = traffic.finish()?;
-        ensure!(!account.lost.is_empty() && account.ensure_perfect().is_err(), "a detached datapath forwards");
+        ensure!(
+            !account.lost.is_empty() && account.ensure_perfect().is_err(),
+            "a detached datapath forwards"
+        );
         Ok(())
     });
+}
+
+/// It is stopped, as by a debugger or a disk that does not answer.
+fn a_daemon_that_hangs_is_told(stage: &Stage) -> Result<()> {
+    let config = stage.lab.folder().join("siplb.toml").display().to_string();
+    stage.siplb().signal(Signal::SIGSTOP)?;
+    let told = stage.run(&["-c", &config, "status"]);
+    stage.siplb().signal(Signal::SIGCONT)?;
+    let told = told?;
+    ensure!(told.code == Some(3) && told.stderr.contains("does not answer (5 s were given)"), "{told:?}");
+    ensure!(told.stderr.contains("its daemon has been silent for "), "{told:?}");
+    Ok(())
 }
 
 /// By status, metrics and doctor.
