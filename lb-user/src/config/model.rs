@@ -15,6 +15,7 @@ use super::metrics::Metrics;
 use super::problem::Problems;
 use super::{checks, duration};
 use crate::health::Settings;
+use crate::pool::Windows;
 
 /// The whole configuration of one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub vips: Vec<Vip>,
     /// `[[pool]]`, in the order of the file.
     pub pools: Vec<Pool>,
+    /// `[handover]`
+    pub handover: Windows,
     /// `[limits]`
     pub limits: Limits,
     /// `[metrics]`
@@ -225,7 +228,7 @@ pub struct OwnPort {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Limits {
-    /// Pools; each holds two lookup tables of 128 KiB.
+    /// Pools; each holds four lookup tables of 128 KiB.
     pub pools: u32,
     /// Backends of all pools together.
     pub backends: u32,

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
     AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
-    SetWeight, Status, Unnamed,
+    SetWeight, Status, Timing, Unnamed,
 };
 use super::asker::Asker;
 use super::error::{Error, Kind};
@@ -89,8 +89,8 @@ impl<D: Live> Daemon<D> {
         answered.await.map_err(|_| ended())?
     }
 
-    async fn change(&self, ConnectInfo(asker): By, change: Change) -> Answer<Done> {
-        let done = self.ask(move |core| core.change(&change)).await;
+    async fn change(&self, ConnectInfo(asker): By, change: Change, timing: Timing) -> Answer<Done> {
+        let done = self.ask(move |core| core.change(&change, timing)).await;
         note(asker, "a change", done.as_ref().map(|done| done.done.join("; "))).await;
         done.map(Json)
     }
@@ -157,6 +157,7 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
 async fn add<D: Live>(
     State(daemon): On<D>,
     by: By,
+    Asked(timing): Asked<Timing>,
     Body(AddBackend { pool, backend }): Body<AddBackend>,
 ) -> Answer<Done> {
     let bad = |fault: config::Fault| Error::new(Kind::Bad, fault.what, fault.mend);
@@ -169,7 +170,7 @@ async fn add<D: Live>(
     backend.weight.map_or(Ok(()), weight)?;
     let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
     let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(by, Change::Add { pool, backend: NewBackend { aliases, ..backend } }).await
+    daemon.change(by, Change::Add { pool, backend: NewBackend { aliases, ..backend } }, timing).await
 }
 
 async fn remove<D: Live>(
@@ -177,8 +178,9 @@ async fn remove<D: Live>(
     by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
 ) -> Answer<Done> {
-    daemon.change(by, Change::Remove(Named { pool: of.pool, name })).await
+    daemon.change(by, Change::Remove(Named { pool: of.pool, name }), timing).await
 }
 
 async fn set_state<D: Live>(
@@ -186,9 +188,10 @@ async fn set_state<D: Live>(
     by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetState { state }): Body<SetState>,
 ) -> Answer<Done> {
-    daemon.change(by, Change::State(Named { pool: of.pool, name }, state)).await
+    daemon.change(by, Change::State(Named { pool: of.pool, name }, state), timing).await
 }
 
 async fn set_weight<D: Live>(
@@ -196,10 +199,11 @@ async fn set_weight<D: Live>(
     by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
     weight(wanted)?;
-    daemon.change(by, Change::Weight(Named { pool: of.pool, name }, wanted)).await
+    daemon.change(by, Change::Weight(Named { pool: of.pool, name }, wanted), timing).await
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -231,8 +235,12 @@ async fn explain_packets<D: Live>(
     explained.await.map_err(Error::failed)?.map(Json)
 }
 
-async fn reload<D: Live>(State(daemon): On<D>, ConnectInfo(asker): By) -> Answer<Done> {
-    let done = daemon.ask(|core| core.reload()).await;
+async fn reload<D: Live>(
+    State(daemon): On<D>,
+    ConnectInfo(asker): By,
+    Asked(timing): Asked<Timing>,
+) -> Answer<Done> {
+    let done = daemon.ask(move |core| core.reload(timing)).await;
     note(asker, "a reload", done.as_ref().map(|done| done.done.join("; "))).await;
     done.map(Json)
 }

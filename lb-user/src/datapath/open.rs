@@ -303,7 +303,7 @@ fn compare(meta: &Meta, sizes: &Sizes) -> Result<(), OpenError> {
     }
     let ids = |entries: u32| entries.saturating_sub(Sizes::entries(0));
     let limits = [
-        ("pools", ids(meta.tables), sizes.pools),
+        ("pools", ids(meta.tables) / 2, sizes.pools),
         ("groups", ids(meta.groups), sizes.groups),
         ("backends", ids(meta.backends), sizes.backends),
         ("vips", ids(meta.vips), sizes.vips),
