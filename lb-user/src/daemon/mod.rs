@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 pub mod journal;
 mod live;
 mod run;
+mod service;
 mod setup;
 mod store;
 mod suspicion;
@@ -22,6 +23,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watchdog;
 
 pub use core::Core;
 pub use live::{InMemory, Live};
