@@ -16,6 +16,7 @@ mod failure;
 mod lookup;
 mod output;
 mod pcap;
+mod plan;
 mod reload;
 mod run;
 mod status;
@@ -51,6 +52,12 @@ enum Verb {
     Lookup(lookup::Args),
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
+    /// Say what a change would do: which users move where, and the load of each backend before and after
+    ///
+    /// Without a change: what `siplb reload` would do now, with the daemon's own file or, with -c, with that one. With a
+    /// change: what `siplb backend` would do with the same arguments. Nothing is changed. With --from no daemon is asked:
+    /// `plan --from OLD -c NEW` compares two files, `plan --from FILE drain NAME` shows a change to one.
+    Plan(plan::Args),
     /// Have the daemon read its configuration file again
     Reload,
     /// Say what on this machine stands in the way of siplb, and how to mend it
@@ -80,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Plan(args) => plan::run(&context, args),
         Verb::Reload => reload::run(&context),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),

@@ -11,11 +11,11 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
+    AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, Owner, Packets, Preview, SetState,
     SetWeight, Status, Unnamed,
 };
 use super::error::{Error, Kind};
-use crate::config;
+use super::proposal::{Proposal, Proposed, addition, weighing};
 use crate::daemon::{Core, Live, explain};
 use crate::datapath::Sizes;
 use crate::pool::changes::Named;
@@ -105,6 +105,8 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/backends/{name}", axum::routing::delete(remove::<D>))
         .route("/v1/backends/{name}/state", put(set_state::<D>))
         .route("/v1/backends/{name}/weight", put(set_weight::<D>))
+        .route("/v1/backends/{name}/changes", axum::routing::delete(reset::<D>))
+        .route("/v1/plan", post(plan::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
@@ -126,21 +128,8 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
     daemon.ask(|core| core.backends()).await.map(Json)
 }
 
-async fn add<D: Live>(
-    State(daemon): On<D>,
-    Body(AddBackend { pool, backend }): Body<AddBackend>,
-) -> Answer<Done> {
-    let bad = |fault: config::Fault| Error::new(Kind::Bad, fault.what, fault.mend);
-    config::name(&backend.name).map_err(bad)?;
-    backend.group.as_deref().map_or(Ok(String::new()), config::name).map_err(bad)?;
-    config::address(&backend.address.to_string()).map_err(bad)?;
-    if backend.port == 0 {
-        return Err(Error::new(Kind::Bad, "0 is not a port", "give a port from 1 to 65535"));
-    }
-    backend.weight.map_or(Ok(()), weight)?;
-    let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
-    let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }).await
+async fn add<D: Live>(State(daemon): On<D>, Body(backend): Body<AddBackend>) -> Answer<Done> {
+    daemon.change(addition(backend)?).await
 }
 
 async fn remove<D: Live>(
@@ -166,8 +155,20 @@ async fn set_weight<D: Live>(
     Asked(of): Asked<InPool>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
-    weight(wanted)?;
-    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted)).await
+    daemon.change(weighing(Named { pool: of.pool, name }, wanted)?).await
+}
+
+async fn reset<D: Live>(
+    State(daemon): On<D>,
+    Path(name): Path<String>,
+    Asked(of): Asked<InPool>,
+) -> Answer<Done> {
+    daemon.change(Change::Reset(Named { pool: of.pool, name })).await
+}
+
+async fn plan<D: Live>(State(daemon): On<D>, Body(proposal): Body<Proposal>) -> Answer<Preview> {
+    let proposed = Proposed::try_from(proposal)?;
+    daemon.ask(move |core| core.preview(&proposed)).await.map(Json)
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -198,14 +199,6 @@ async fn explain_packets<D: Live>(
 
 async fn reload<D: Live>(State(daemon): On<D>) -> Answer<Done> {
     daemon.ask(|core| core.reload()).await.map(Json)
-}
-
-/// The bounds of the file's key of that name.
-fn weight(weight: u32) -> Result<(), Error> {
-    if (1..=10_000).contains(&weight) {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Bad, format!("{weight} is not a weight"), "give a number from 1 to 10000"))
 }
 
 /// A JSON body, whose refusal is an [`Error`].

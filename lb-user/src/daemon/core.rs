@@ -11,12 +11,13 @@ use anyhow::Result;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::Live;
+use super::stopwatch::{Stopwatch, now};
 use super::store::Store;
 use super::targets::targets;
-use crate::config::{self, Config, Limits, Node};
+use crate::config::{self, Config};
 use crate::control::Error;
 use crate::control::api::{Done, Interface};
-use crate::control::error::{Kind, told};
+use crate::control::error::told;
 use crate::health::{Event, Health, Prober};
 use crate::net::{Network, Watcher};
 use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
@@ -48,13 +49,13 @@ pub struct Core<D> {
     pub(super) fingerprint: u32,
     pub(super) started: Instant,
     /// What the file said.
-    config: Config,
-    changes: Changes,
+    pub(super) config: Config,
+    pub(super) changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
     /// Backends that checks found down, by path.
-    down: BTreeSet<String>,
-    network: Network,
+    pub(super) down: BTreeSet<String>,
+    pub(super) network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
@@ -65,6 +66,8 @@ pub struct Core<D> {
     pub(super) interfaces: Vec<Interface>,
     /// Did the last attempt to publish fail?
     is_behind: bool,
+    /// How long the last change took.
+    pub(super) clock: Stopwatch,
 }
 
 impl<D: Live> Core<D> {
@@ -77,7 +80,9 @@ impl<D: Live> Core<D> {
         let Start { file, config, fingerprint, seed, store, datapath, network, is_adopted } = start;
         let mut changes = store.changes()?;
         let (desired, notes) = Desired::new(&config, &mut changes);
+        changes.stamp(&changes.clone(), now());
         notes.iter().for_each(|note| log::warn!("{note}"));
+        changes.in_force().for_each(|it| log::info!("{}", it.sentence(&config)));
         let planner = Planner::new(seed, store.ids()?);
         let mut down = if is_adopted { store.down()? } else { BTreeSet::new() };
         down.retain(|known| {
@@ -102,6 +107,7 @@ impl<D: Live> Core<D> {
             watcher: None,
             interfaces: Vec::new(),
             is_behind: false,
+            clock: Stopwatch::start(),
         };
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
@@ -172,10 +178,12 @@ impl<D: Live> Core<D> {
     /// Plans by what is known now, and publishes.
     fn publish(&mut self) -> Result<u32> {
         let plan = self.planner.plan(&self.desired, &self.down, &self.network);
+        self.clock.planned();
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
             self.store.store_ids(self.planner.ids())?;
         }
+        self.clock.stored();
         for id in &plan.new_vips {
             self.datapath.reset_vip(*id)?;
         }
@@ -184,6 +192,7 @@ impl<D: Live> Core<D> {
         }
         let before = self.datapath.generation();
         let generation = self.datapath.publish(&plan.image)?;
+        self.clock.published();
         self.is_behind = false;
         plan.differences(&self.plan).iter().for_each(|difference| log::info!("{difference}"));
         if generation != before {
@@ -198,10 +207,12 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.
     pub fn change(&mut self, change: &Change) -> Result<Done, Error> {
+        self.clock = Stopwatch::start();
         let (changes, done) = self.changes.with(&self.config, change)?;
-        self.apply(self.config.clone(), changes)?;
-        log::info!("asked for: {done}");
-        Ok(Done { done: vec![done], generation: self.datapath.generation() })
+        let notes = self.apply(self.config.clone(), changes)?;
+        let done: Vec<String> = std::iter::once(done).chain(notes).collect();
+        done.iter().for_each(|sentence| log::info!("asked for: {sentence}"));
+        Ok(self.done(done, Vec::new()))
     }
 
     /// Reads the configuration file again and applies what changed in it.
@@ -209,18 +220,8 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When the file is wrong or changes what only a restart can; nothing has changed then.
     pub fn reload(&mut self) -> Result<Done, Error> {
-        let config = config::load(&self.file).map_err(|error| {
-            Error::new(
-                Kind::Bad,
-                error.to_string(),
-                "mend the file and reload again; until then nothing changes",
-            )
-        })?;
-        let fixed = only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
-        if !fixed.is_empty() {
-            let what = format!("{} can't change while the daemon runs", fixed.join(", "));
-            return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));
-        }
+        self.clock = Stopwatch::start();
+        let config = self.admitted(config::load(&self.file))?;
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
         let before = self.desired.clone();
         let notes = self.apply(config, self.changes.clone())?;
@@ -229,20 +230,30 @@ impl<D: Live> Core<D> {
         if done.is_empty() {
             done.push("nothing is changed".to_owned());
         }
-        done.iter().for_each(|sentence| log::info!("reload: {sentence}"));
-        Ok(Done { done, generation: self.datapath.generation() })
+        let kept: Vec<String> = self.changes.in_force().map(|it| it.sentence(&self.config)).collect();
+        done.iter().chain(&kept).for_each(|sentence| log::info!("reload: {sentence}"));
+        let done = self.done(done, kept);
+        log::info!("reload: took {}", done.took);
+        Ok(done)
+    }
+
+    fn done(&self, done: Vec<String>, kept: Vec<String>) -> Done {
+        Done { done, generation: self.datapath.generation(), kept, took: self.clock.took() }
     }
 
     /// Takes another configuration and other changes, or neither. Returns what was dropped of the changes.
     fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
         let (desired, notes) = Desired::new(&config, &mut changes);
+        changes.stamp(&self.changes, now());
         let is_new = changes != self.changes;
+        self.clock.read();
         if is_new {
             self.store.store_changes(&changes)?;
         }
+        self.clock.stored();
         let before = std::mem::replace(&mut self.desired, desired);
-        let down = self.down.clone();
-        self.forget_the_moved(&before);
+        let still_down = still_down(&self.down, &before, &self.desired);
+        let down = std::mem::replace(&mut self.down, still_down);
         if let Err(error) = self.publish() {
             self.desired = before;
             self.down = down;
@@ -255,18 +266,6 @@ impl<D: Live> Core<D> {
         self.changes = changes;
         self.follow();
         Ok(notes)
-    }
-
-    /// What was found out about a backend that is gone, or elsewhere now, doesn't hold any more.
-    fn forget_the_moved(&mut self, before: &Desired) {
-        let sockets = |desired: &Desired| -> BTreeSet<(String, std::net::SocketAddr)> {
-            desired
-                .backends()
-                .map(|(pool, backend)| (path(&pool.name, &backend.name), backend.socket()))
-                .collect()
-        };
-        let (old, new) = (sockets(before), sockets(&self.desired));
-        self.down.retain(|path| old.iter().any(|known| known.0 == *path && new.contains(known)));
     }
 
     /// Checks and watches what is wanted now.
@@ -288,16 +287,13 @@ impl<D: Live> Core<D> {
     }
 }
 
-/// The keys whose change takes a restart, of those that differ.
-fn only_by_restart(before: (&Node, &Limits), after: (&Node, &Limits)) -> Vec<&'static str> {
-    let differs = [
-        ("node.interfaces", before.0.interfaces != after.0.interfaces),
-        ("node.xdp-mode", before.0.xdp_mode != after.0.xdp_mode),
-        ("node.hash-key", before.0.hash_key != after.0.hash_key),
-        ("node.socket", before.0.socket != after.0.socket),
-        ("node.state-dir", before.0.state_dir != after.0.state_dir),
-        ("node.pin-dir", before.0.pin_dir != after.0.pin_dir),
-        ("limits", before.1 != after.1),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+/// Those of `down` of which the same can be said after a change: a backend that is gone, or elsewhere now, was not checked
+/// where it is.
+pub(super) fn still_down(down: &BTreeSet<String>, before: &Desired, after: &Desired) -> BTreeSet<String> {
+    let sockets = |desired: &Desired| -> BTreeSet<(String, std::net::SocketAddr)> {
+        let backends = desired.backends().map(|(pool, it)| (path(&pool.name, &it.name), it.socket()));
+        backends.filter(|(path, _)| down.contains(path)).collect()
+    };
+    let (old, new) = (sockets(before), sockets(after));
+    old.intersection(&new).map(|(path, _)| path.clone()).collect()
 }

@@ -11,8 +11,10 @@ pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod live;
+mod preview;
 mod run;
 mod setup;
+mod stopwatch;
 mod store;
 mod targets;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod tests;
 mod view;
 
 pub use core::Core;
+pub(crate) use preview::only_by_restart;
 pub use live::{InMemory, Live};
 pub(crate) use run::block_on;
 pub use run::run;

@@ -14,6 +14,7 @@ use crate::control::api;
 use crate::datapath::{Counters, Unnamed};
 use crate::health;
 use crate::pool::lookup::{Which, lookup};
+use crate::pool::runtime::InForce;
 use crate::pool::{Plan, PoolPlan, digest::digest, path};
 
 impl<D: Live> Core<D> {
@@ -47,7 +48,19 @@ impl<D: Live> Core<D> {
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+            runtime: self.changes.in_force().map(|it| self.runtime(&it)).collect(),
         })
+    }
+
+    fn runtime(&self, it: &InForce<'_>) -> api::RuntimeChange {
+        api::RuntimeChange {
+            pool: it.pool.to_owned(),
+            name: it.name.to_owned(),
+            kind: it.kind().to_owned(),
+            value: it.value(),
+            file: it.by_file(&self.config),
+            since: self.changes.since.get(&it.key()).copied().unwrap_or(0),
+        }
     }
 
     /// All backends, in the order of the configuration.
