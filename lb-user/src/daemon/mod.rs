@@ -12,6 +12,8 @@ pub mod explain;
 pub(crate) mod fixture;
 mod live;
 mod preview;
+#[cfg(test)]
+mod rule_tests;
 mod run;
 mod setup;
 mod stopwatch;
