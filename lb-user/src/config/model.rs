@@ -232,6 +232,8 @@ pub struct Limits {
     pub vips: u32,
     /// First fragments that are remembered for the later ones, of all VIPs and backends together.
     pub fragments: u32,
+    /// Transactions that are recorded at one time, of all the changes that are in progress.
+    pub transactions: u32,
     /// Names of VIPs and backends, as [`names`](super::names::names) counts them.
     pub names: u32,
 }

@@ -174,6 +174,11 @@ fn limits(table: &mut Table<'_>) -> Limits {
         groups: table.take("groups", 4096, &ids),
         vips: table.take("vips", 256, whole("a number of VIPs", 1..=4096_u32)),
         fragments: table.take("fragments", 16_384, whole("a number of fragments", 256..=1_048_576_u32)),
+        transactions: table.take(
+            "transactions",
+            131_072,
+            whole("a number of transactions", 1_024..=4_194_304_u32),
+        ),
         names: table.take("names", 32_768, whole("a number of names", 64..=1_048_576_u32)),
     }
 }

@@ -38,7 +38,7 @@ impl Daemon {
         let groups = self.core.plan.pools[0].groups.iter();
         let name = |id: &u32| self.core.plan.backends[id].clone();
         groups
-            .map(|group| self.core.datapath.image.groups[&group.id].as_ref().map_or("-".into(), name))
+            .map(|group| self.core.datapath.image.groups[&group.id].active.as_ref().map_or("-".into(), name))
             .collect()
     }
 }

@@ -155,6 +155,7 @@ fn describe(sizes: &Sizes) -> Meta {
         vips: Sizes::entries(sizes.vips),
         names: sizes.names,
         fragments: sizes.fragments,
+        transactions: sizes.transactions,
         fingerprint: sizes.fingerprint,
         ..Meta::default()
     }

@@ -11,7 +11,9 @@ use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
 use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, State, path};
 use crate::config::{self, Config, Forward, KeyRule, Pool, Vip};
-use crate::datapath::image::{Backend, Image, Name, NamePort, Named, OwnPort, Standing, Vip as VipEntry};
+use crate::datapath::image::{
+    self, Backend, Image, Name, NamePort, Named, OwnPort, Standing, Vip as VipEntry,
+};
 use crate::net::Network;
 
 /// Makes a plan of what is wanted and what is up.
@@ -50,9 +52,10 @@ impl Planner {
         for pool in &config.pools {
             let pool_plan = self.plan_pool(desired, pool, down);
             let groups = pool_plan.groups.iter();
-            plan.image
-                .groups
-                .extend(groups.map(|group| (group.id, group.active.as_ref().map(|(_, id)| *id))));
+            plan.image.groups.extend(groups.map(|group| {
+                let active = group.active.as_ref().map(|(_, id)| *id);
+                (group.id, image::Group::served_by(active))
+            }));
             if !pool_plan.groups.is_empty() {
                 plan.image
                     .tables
@@ -76,6 +79,7 @@ impl Planner {
                 Mode::Dsr => network.neighbour(backend.address),
                 Mode::Nat | Mode::Ipip => network.next_hop(backend.address),
             };
+            let standing = standing(desired, (pool, backend), &plan, down);
             plan.backends.insert(id, backend.name.clone());
             plan.groups_of_backends.insert(id, backend.group.clone());
             let entry = Backend {
@@ -84,7 +88,8 @@ impl Planner {
                 next_hop,
                 mode,
                 own_port: backend.own_port.map(|own| OwnPort { vip_port: own.vip_port, port: own.port }),
-                standing: standing(desired, (pool, backend), &plan, down),
+                standing,
+                is_up: standing == Standing::Serves,
                 tunnel_source: tunnel_source(config, backend.address),
             };
             plan.image.backends.insert(id, entry);
@@ -175,6 +180,7 @@ impl Planner {
             socket: vip.socket(),
             rules: rules(vip, pool, self.seed),
             table: number.filter(|number| image.tables.contains_key(number)),
+            change: None,
             names,
         }
     }

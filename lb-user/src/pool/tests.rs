@@ -149,7 +149,7 @@ fn a_group_that_is_to_drop_keeps_its_slots() {
     let before = planner().plan(&desired, &down(&[]), &Network::default());
     let failed = planner().plan(&desired, &down(&["b1"]), &Network::default());
     assert_eq!(before.image.tables, failed.image.tables);
-    assert_eq!(failed.image.groups[&failed.pools[0].groups[1].id], None);
+    assert_eq!(failed.image.groups[&failed.pools[0].groups[1].id].active, None);
     assert!(!failed.pools[0].is_panic);
 }
 

@@ -298,6 +298,10 @@ fn limits() {
                 "19: limits.fragments: 255 is not a number of fragments; give a number from 256 to 1048576",
             ),
             (
+                "[limits]\ntransactions = 1023",
+                "19: limits.transactions: 1023 is not a number of transactions; give a number from 1024 to 4194304",
+            ),
+            (
                 "[limits]\nnames = 63",
                 "19: limits.names: 63 is not a number of names; give a number from 64 to 1048576",
             ),
@@ -306,7 +310,15 @@ fn limits() {
     );
     assert_eq!(
         limits("[limits]\nvips = 1").config().limits,
-        Limits { pools: 16, backends: 4096, groups: 4096, vips: 1, fragments: 16_384, names: 32_768 }
+        Limits {
+            pools: 16,
+            backends: 4096,
+            groups: 4096,
+            vips: 1,
+            fragments: 16_384,
+            transactions: 131_072,
+            names: 32_768
+        }
     );
 }
 
