@@ -189,7 +189,9 @@ fn plan_of_a_change_to_a_file() {
 fn no_daemon() {
     let shell = Shell::new();
     assert_snapshot!(shell.run("-c good.toml status"));
-    for verb in ["backend list", "backend ready a1", "reload", "lookup sip:a@h", "digest", "plan", "plan drain a1"] {
+    for verb in
+        ["backend list", "backend ready a1", "reload", "lookup sip:a@h", "digest", "plan", "plan drain a1"]
+    {
         let shown = shell.run(&format!("--socket /nowhere/siplb.sock {verb}"));
         assert!(
             shown.starts_with("exit 3\n--- stderr\nsiplb: no siplb listens on /nowhere/siplb.sock"),

@@ -232,7 +232,10 @@ async fn a_plan_is_asked_for() {
     let text = "[node]\ninterfaces = 7\n".to_owned();
     let wrong = Proposal::File { name: "new.toml".into(), text };
     let refused = refusal(client.post::<Preview>("/v1/plan", &wrong).await);
-    assert!(refused.kind == Kind::Bad && refused.what.contains("\nnew.toml:2: node.interfaces: "), "{refused}");
+    assert!(
+        refused.kind == Kind::Bad && refused.what.contains("\nnew.toml:2: node.interfaces: "),
+        "{refused}"
+    );
     let status: Status = client.get("/v1/status").await.unwrap();
     assert_eq!(status.generation, 1);
 }

@@ -24,8 +24,8 @@ mod tests;
 mod view;
 
 pub use core::Core;
-pub(crate) use preview::only_by_restart;
 pub use live::{InMemory, Live};
+pub(crate) use preview::only_by_restart;
 pub(crate) use run::block_on;
 pub use run::run;
 pub(crate) use setup::{local_addresses, sizes};

@@ -39,7 +39,9 @@ impl<D: Live> Core<D> {
         let mut left = self.changes.clone();
         Desired::new(&config, &mut left);
         preview.notes.extend(left.in_force().map(|it| it.sentence(&config)));
-        preview.warnings.extend(config.warnings.iter().map(|warning| format!("{}:{warning}", config.warnings.file)));
+        preview
+            .warnings
+            .extend(config.warnings.iter().map(|warning| format!("{}:{warning}", config.warnings.file)));
         Ok(preview)
     }
 

@@ -120,7 +120,10 @@ async fn a_bad_file_changes_nothing_and_says_every_error() {
     }
     assert_eq!(daemon.core.datapath.generation, generation);
     let after = daemon.core.backends().unwrap();
-    assert_eq!(after.iter().map(|it| (&it.name, it.state)).collect::<Vec<_>>(), before.iter().map(|it| (&it.name, it.state)).collect::<Vec<_>>());
+    assert_eq!(
+        after.iter().map(|it| (&it.name, it.state)).collect::<Vec<_>>(),
+        before.iter().map(|it| (&it.name, it.state)).collect::<Vec<_>>()
+    );
     fs::remove_file(home.file()).unwrap();
     let refusal = daemon.core.reload().unwrap_err();
     assert!(refusal.kind == Kind::Bad && refusal.what.contains("can't be read"), "{refusal}");
@@ -146,7 +149,10 @@ async fn what_was_done_at_run_time_outlives_reload_and_restart_and_is_told() {
         "a1 of p stays draining: done at run time",
         "group b of p keeps weight 300: set at run time, the file says 100",
     ];
-    assert_eq!((done.done.as_slice(), done.kept.as_slice()), (&["nothing is changed".to_owned()][..], &told.map(str::to_owned)[..]));
+    assert_eq!(
+        (done.done.as_slice(), done.kept.as_slice()),
+        (&["nothing is changed".to_owned()][..], &told.map(str::to_owned)[..])
+    );
     assert_eq!(loads(&daemon), loads_then);
     let datapath = std::mem::take(&mut daemon.core.datapath);
     let runtime = daemon.core.status().unwrap().runtime;
@@ -155,8 +161,10 @@ async fn what_was_done_at_run_time_outlives_reload_and_restart_and_is_told() {
     assert_eq!(loads(&daemon), loads_then);
     let status = daemon.core.status().unwrap();
     assert_eq!(status.runtime, runtime, "since when is known still");
-    let shown: Vec<_> =
-        runtime.iter().map(|it| (it.kind.as_str(), it.name.as_str(), it.value.as_str(), it.file.as_deref())).collect();
+    let shown: Vec<_> = runtime
+        .iter()
+        .map(|it| (it.kind.as_str(), it.name.as_str(), it.value.as_str(), it.file.as_deref()))
+        .collect();
     assert_eq!(
         shown,
         [
@@ -173,7 +181,8 @@ async fn what_was_done_at_run_time_outlives_reload_and_restart_and_is_told() {
 async fn a_weight_set_in_both_places_is_the_run_times_until_it_is_reset() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    let weight = |daemon: &Daemon| daemon.core.backends().unwrap().iter().find(|it| it.name == "b1").unwrap().weight;
+    let weight =
+        |daemon: &Daemon| daemon.core.backends().unwrap().iter().find(|it| it.name == "b1").unwrap().weight;
     let write = |weight: u32| {
         home.write(&FILE);
         let text = fs::read_to_string(home.file()).unwrap();
@@ -209,9 +218,10 @@ async fn the_file_ends_what_no_longer_fits_it() {
     home.write(&["a1 10.0.0.1 a 0", "c1 10.0.0.10 c 0"]);
     let done = daemon.core.reload().unwrap();
     assert!(done.kept.is_empty());
-    for sentence in
-        ["c1 of p is taken from the file now, not as it was added", "b1 of p is not draining any more: it is gone"]
-    {
+    for sentence in [
+        "c1 of p is taken from the file now, not as it was added",
+        "b1 of p is not draining any more: it is gone",
+    ] {
         assert!(done.done.iter().any(|done| done == sentence), "{done:?}");
     }
     // It comes back as the file says: what was done to the one that is gone is not kept.

@@ -200,11 +200,15 @@ impl Refusal {
                 "leave the weight out, and set the group's with `siplb backend weight`".to_owned()
             }
             Self::NotInFile { name, .. } => {
-                format!("`siplb backend remove {name}` takes it out, `siplb backend ready {name}` makes it active")
+                format!(
+                    "`siplb backend remove {name}` takes it out, `siplb backend ready {name}` makes it active"
+                )
             }
-            Self::Displaces { others, .. } => {
-                others.iter().map(|other| format!("`siplb backend remove {other}` first")).collect::<Vec<_>>().join("; ")
-            }
+            Self::Displaces { others, .. } => others
+                .iter()
+                .map(|other| format!("`siplb backend remove {other}` first"))
+                .collect::<Vec<_>>()
+                .join("; "),
             Self::Contradiction(findings) => {
                 findings.iter().map(|finding| finding.fault.mend.as_str()).collect::<Vec<_>>().join("; ")
             }

@@ -163,8 +163,11 @@ mod tests {
     }
 
     fn shown(moves: &PoolMoves<'_>) -> Vec<String> {
-        let place = |place: Option<Place<'_>>| place.map_or("-".to_owned(), |it| format!("{}/{}", it.group, it.backend));
-        let show = |moved: &Move<'_>| format!("{} -> {}: {}", place(moved.from), place(moved.to), moved.slots);
+        let place = |place: Option<Place<'_>>| {
+            place.map_or("-".to_owned(), |it| format!("{}/{}", it.group, it.backend))
+        };
+        let show =
+            |moved: &Move<'_>| format!("{} -> {}: {}", place(moved.from), place(moved.to), moved.slots);
         moves.moves.iter().map(show).collect()
     }
 

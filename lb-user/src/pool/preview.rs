@@ -139,14 +139,17 @@ fn warn(before: Option<&PoolPlan>, after: &PoolPlan, desired: &Desired, warnings
         warnings.push(format!("nobody would serve pool {name} any more: everything for it would be dropped"));
     }
     if after.is_panic && before.is_none_or(|pool| !pool.is_panic) {
-        warnings.push(format!("no backend of pool {name} would be up: it would be sent to all that are not in maintenance"));
+        warnings.push(format!(
+            "no backend of pool {name} would be up: it would be sent to all that are not in maintenance"
+        ));
     }
     let drops = desired.config.pool(name).is_some_and(|pool| pool.on_group_down == OnGroupDown::Drop);
     for group in &after.groups {
         let known = before.and_then(|pool| pool.groups.iter().find(|known| known.name == group.name));
         let is_lost = known.is_some_and(|known| known.active.is_some()) && group.active.is_none();
         if is_lost && served(after) {
-            let users = if drops { "its users' messages would be dropped" } else { "its users would go to others" };
+            let users =
+                if drops { "its users' messages would be dropped" } else { "its users would go to others" };
             warnings.push(format!("nobody would serve group {} of {name} any more: {users}", group.name));
         }
         let Some((active, _)) = &group.active else { continue };
@@ -182,7 +185,8 @@ mod tests {
         let plan = |desired: &Desired| {
             Planner::new(7, Ids::default()).plan(desired, &BTreeSet::new(), &Network::default())
         };
-        let mut all = changes.iter().fold(Changes::default(), |all, change| all.with(file, change).unwrap().0);
+        let mut all =
+            changes.iter().fold(Changes::default(), |all, change| all.with(file, change).unwrap().0);
         let desired = Desired::new(file, &mut all).0;
         preview(&plan(&Desired::of_file(file.clone())), (&desired, &plan(&desired)), Vec::new())
     }

@@ -79,7 +79,9 @@ impl InForce<'_> {
             What::State(state) => format!("{name} of {pool} stays {state}: done at run time"),
             What::Weight(weight) => match self.by_file(file) {
                 Some(stated) => {
-                    format!("group {name} of {pool} keeps weight {weight}: set at run time, the file says {stated}")
+                    format!(
+                        "group {name} of {pool} keeps weight {weight}: set at run time, the file says {stated}"
+                    )
                 }
                 None => format!("group {name} of {pool} keeps weight {weight}: set at run time"),
             },
@@ -119,7 +121,12 @@ impl Changes {
     }
 
     /// Goes back to what the file says of a backend and of the weight of its group; says what that is.
-    pub(super) fn reset(&mut self, file: &Config, present: &Desired, named: &Named) -> Result<String, Refusal> {
+    pub(super) fn reset(
+        &mut self,
+        file: &Config,
+        present: &Desired,
+        named: &Named,
+    ) -> Result<String, Refusal> {
         let (pool, name) = match named.find_in(file) {
             Err(Refusal::NoBackend(_)) => {
                 let (pool, name) = named.find(present)?;
@@ -231,7 +238,8 @@ mod tests {
              `siplb backend remove c1` takes it out, `siplb backend ready c1` makes it active"
         );
         assert!(refused(&added, "x").starts_with("there is no backend \"x\""));
-        let replaced = with(&with(&Changes::default(), &Change::Remove(named("b1"))).0, &add("b9", "10.0.0.2")).0;
+        let replaced =
+            with(&with(&Changes::default(), &Change::Remove(named("b1"))).0, &add("b9", "10.0.0.2")).0;
         assert_eq!(
             refused(&replaced, "b1"),
             "b1 of p can't come back beside b9, added at run time; `siplb backend remove b9` first"
@@ -252,6 +260,9 @@ mod tests {
             ["the weight 300 of group a1 of p is what the file says now: it goes by the file again"]
         );
         assert_eq!(changes, Changes::default());
-        assert_eq!(with(&with(&changes, &Change::Weight(named("a1"), 300)).0, &Change::Weight(named("a1"), 100)).0, changes);
+        assert_eq!(
+            with(&with(&changes, &Change::Weight(named("a1"), 300)).0, &Change::Weight(named("a1"), 100)).0,
+            changes
+        );
     }
 }
