@@ -217,6 +217,7 @@ mod tests {
             vips: Vec::new(),
             pools: vec![pool],
             reasons: api::Reasons::new(),
+            runtime: Vec::new(),
         }
     }
 

@@ -21,5 +21,6 @@ mod keys;
 mod large;
 mod paths;
 mod refusals;
+mod reload;
 mod servers;
 mod stage;
