@@ -11,8 +11,10 @@ mod decap;
 mod detach;
 mod digest;
 mod doctor;
+mod events;
 mod explain;
 mod failure;
+mod health;
 mod lookup;
 mod output;
 mod pcap;
@@ -58,8 +60,12 @@ enum Verb {
     /// change: what `siplb backend` would do with the same arguments. Nothing is changed. With --from no daemon is asked:
     /// `plan --from OLD -c NEW` compares two files, `plan --from FILE drain NAME` shows a change to one.
     Plan(plan::Args),
+    /// Show what the checks say of each backend, and the last checks of one
+    Health(health::Args),
+    /// Show what happened, and why: backends up and down, changes, reloads, failures
+    Events(events::Args),
     /// Have the daemon read its configuration file again
-    Reload,
+    Reload(backend::Timing),
     /// Say what on this machine stands in the way of siplb, and how to mend it
     ///
     /// Kernel, privileges, interfaces, settings, addresses and routes are held against the configuration file. With a
@@ -88,7 +94,9 @@ pub fn main() -> ExitCode {
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
         Verb::Plan(args) => plan::run(&context, args),
-        Verb::Reload => reload::run(&context),
+        Verb::Reload(timing) => reload::run(&context, timing),
+        Verb::Health(args) => health::run(&context, &args),
+        Verb::Events(args) => events::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
         Verb::Detach => detach::run(&context),

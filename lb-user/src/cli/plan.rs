@@ -15,7 +15,7 @@ use crate::control::proposal::{Proposal, Proposed, Which};
 use crate::daemon::only_by_restart;
 use crate::net::Network;
 use crate::pool::preview::preview;
-use crate::pool::{Changes, Desired, Ids, Plan, Planner, State};
+use crate::pool::{Changes, Desired, Facts, Ids, Plan, Planner, State};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -110,7 +110,7 @@ fn of_files(context: &Context, from: &Path, change: Option<Proposal>) -> Result<
 
 fn plan(config: &Config, desired: &Desired) -> Result<Plan, Failure> {
     let key = config.node.hash_key.load().map_err(anyhow::Error::from)?;
-    Ok(Planner::new(key.seed, Ids::default()).plan(desired, &Default::default(), &Network::default()))
+    Ok(Planner::new(key.seed, Ids::default()).plan(desired, Facts::NONE, &Network::default()))
 }
 
 /// For people.

@@ -14,6 +14,7 @@ use super::hash_key::HashKey;
 use super::problem::Problems;
 use super::{checks, duration};
 use crate::health::Settings;
+use crate::pool::Windows;
 
 /// The whole configuration of one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub vips: Vec<Vip>,
     /// `[[pool]]`, in the order of the file.
     pub pools: Vec<Pool>,
+    /// `[handover]`
+    pub handover: Windows,
     /// `[limits]`
     pub limits: Limits,
     /// `peers` of `[node]`: addresses of the other nodes, whose packets to backends are left alone.
@@ -71,6 +74,8 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// Where link, program and maps are pinned, in a bpffs.
     pub pin_dir: PathBuf,
+    /// A program that is called for everything that happens.
+    pub on_change: Option<PathBuf>,
     /// What the outer source addresses of `ipip` are made from.
     pub tunnel_source: TunnelSource,
 }
@@ -222,7 +227,7 @@ pub struct OwnPort {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Limits {
-    /// Pools; each holds two lookup tables of 128 KiB.
+    /// Pools; each holds four lookup tables of 128 KiB.
     pub pools: u32,
     /// Backends of all pools together.
     pub backends: u32,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
@@ -11,10 +12,11 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, Owner, Packets, Preview, SetState,
-    SetWeight, Status, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, EventsSince, Explanation, InPool, Lookup, Owner, Packets,
+    Preview, SetState, SetWeight, Status, Timing, Unnamed,
 };
 use super::error::{Error, Kind};
+use super::health::{Health, Which};
 use super::proposal::{Proposal, Proposed, addition, weighing};
 use crate::daemon::{Core, Live, explain};
 use crate::datapath::Sizes;
@@ -26,6 +28,9 @@ pub type Job<D> = Box<dyn FnOnce(&mut Core<D>) + Send>;
 
 /// Packets of one `explain` request, as bytes of JSON: some ten thousand packets.
 const BODY_LIMIT: usize = 64 << 20;
+
+/// Longest wait for an event.
+const EVENTS_WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// What runs packets through the program. Not a job: loading takes longer than the daemon's task may be kept.
 pub trait Explain: Send + Sync + 'static {
@@ -77,8 +82,8 @@ impl<D: Live> Daemon<D> {
         answered.await.map_err(|_| ended())?
     }
 
-    async fn change(&self, change: Change) -> Answer<Done> {
-        self.ask(move |core| core.change(&change)).await.map(Json)
+    async fn change(&self, change: Change, timing: Timing) -> Answer<Done> {
+        self.ask(move |core| core.change(&change, timing)).await.map(Json)
     }
 }
 
@@ -109,6 +114,8 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/plan", post(plan::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
+        .route("/v1/health", get(health::<D>))
+        .route("/v1/events", get(events::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
         .route("/v1/reload", post(reload::<D>))
@@ -128,42 +135,50 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
     daemon.ask(|core| core.backends()).await.map(Json)
 }
 
-async fn add<D: Live>(State(daemon): On<D>, Body(backend): Body<AddBackend>) -> Answer<Done> {
-    daemon.change(addition(backend)?).await
+async fn add<D: Live>(
+    State(daemon): On<D>,
+    Asked(timing): Asked<Timing>,
+    Body(backend): Body<AddBackend>,
+) -> Answer<Done> {
+    daemon.change(addition(backend)?, timing).await
 }
 
 async fn remove<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
 ) -> Answer<Done> {
-    daemon.change(Change::Remove(Named { pool: of.pool, name })).await
+    daemon.change(Change::Remove(Named { pool: of.pool, name }), timing).await
 }
 
 async fn set_state<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetState { state }): Body<SetState>,
 ) -> Answer<Done> {
-    daemon.change(Change::State(Named { pool: of.pool, name }, state)).await
+    daemon.change(Change::State(Named { pool: of.pool, name }, state), timing).await
 }
 
 async fn set_weight<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
-    daemon.change(weighing(Named { pool: of.pool, name }, wanted)?).await
+    daemon.change(weighing(Named { pool: of.pool, name }, wanted)?, timing).await
 }
 
 async fn reset<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
 ) -> Answer<Done> {
-    daemon.change(Change::Reset(Named { pool: of.pool, name })).await
+    daemon.change(Change::Reset(Named { pool: of.pool, name }), timing).await
 }
 
 async fn plan<D: Live>(State(daemon): On<D>, Body(proposal): Body<Proposal>) -> Answer<Preview> {
@@ -177,6 +192,22 @@ async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> A
 
 async fn digest<D: Live>(State(daemon): On<D>) -> Answer<Vec<Digest>> {
     daemon.ask(|core| Ok(core.digests())).await.map(Json)
+}
+
+async fn health<D: Live>(State(daemon): On<D>, Asked(which): Asked<Which>) -> Answer<Vec<Health>> {
+    daemon.ask(move |core| core.checks(&which)).await.map(Json)
+}
+
+async fn events<D: Live>(State(daemon): On<D>, Asked(asked): Asked<EventsSince>) -> Answer<Events> {
+    let EventsSince { since, wait_s } = asked;
+    let (events, mut news) = daemon.ask(move |core| Ok((core.events(since), core.event_news()))).await?;
+    if !events.events.is_empty() || events.last < since || wait_s == 0 {
+        return Ok(Json(events));
+    }
+    let wait = Duration::from_secs(wait_s).min(EVENTS_WAIT_LIMIT);
+    // Whether something came, the time is up or the daemon is ending: the next question tells.
+    drop(tokio::time::timeout(wait, news.wait_for(|last| *last > since)).await);
+    daemon.ask(move |core| Ok(core.events(since))).await.map(Json)
 }
 
 async fn unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
@@ -197,8 +228,8 @@ async fn explain_packets<D: Live>(
     explained.await.map_err(Error::failed)?.map(Json)
 }
 
-async fn reload<D: Live>(State(daemon): On<D>) -> Answer<Done> {
-    daemon.ask(|core| core.reload()).await.map(Json)
+async fn reload<D: Live>(State(daemon): On<D>, Asked(timing): Asked<Timing>) -> Answer<Done> {
+    daemon.ask(move |core| core.reload(timing)).await.map(Json)
 }
 
 /// A JSON body, whose refusal is an [`Error`].

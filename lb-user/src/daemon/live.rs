@@ -1,6 +1,9 @@
 //! What the daemon needs of a datapath: the live one, or one in memory that takes note, for tests of the daemon's logic.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
+use lb_common::layout::BackendCounter;
 
 use crate::datapath::image::Image;
 use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
@@ -24,6 +27,12 @@ pub trait Live: Send + 'static {
     /// # Errors
     /// When it can't be read.
     fn counters(&self) -> Result<Counters>;
+
+    /// What was counted of these backends, by id.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>>;
 
     /// Hosts that should have named a backend and named nobody.
     ///
@@ -71,6 +80,10 @@ impl Live for Datapath {
 
     fn counters(&self) -> Result<Counters> {
         Ok(self.counters()?)
+    }
+
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>> {
+        Ok(self.traffic(ids)?)
     }
 
     fn unnamed(&self) -> Result<Vec<Unnamed>> {
@@ -131,6 +144,11 @@ impl Live for InMemory {
 
     fn counters(&self) -> Result<Counters> {
         Ok(self.counters.clone())
+    }
+
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>> {
+        let counted = |id: &u32| (*id, self.counters.backends.get(id).copied().unwrap_or_default());
+        Ok(ids.iter().map(counted).collect())
     }
 
     fn unnamed(&self) -> Result<Vec<Unnamed>> {

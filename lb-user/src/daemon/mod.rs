@@ -6,10 +6,13 @@
 //!
 //! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
 //! last. Another daemon adopts it; `siplb detach` takes it off.
+mod checks;
 mod core;
+mod course;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod journal;
 mod live;
 mod preview;
 #[cfg(test)]
@@ -18,6 +21,7 @@ mod run;
 mod setup;
 mod stopwatch;
 mod store;
+mod suspicion;
 mod targets;
 #[cfg(test)]
 mod tests;

@@ -3,15 +3,28 @@
 //! The same steps as a change takes, on copies: what the verb would refuse is refused here, in the same words. Only what the
 //! datapath or the disk would refuse can't be foreseen.
 
-use super::core::{Core, still_down};
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+
+use super::core::{Core, still};
+use super::course::sentence;
 use super::live::Live;
 use crate::config::{self, Config, Limits, LoadError, Node};
 use crate::control::Error;
 use crate::control::api::Preview;
 use crate::control::error::Kind;
 use crate::control::proposal::Proposed;
+use crate::pool::handover::{Moment, News};
 use crate::pool::preview::preview;
-use crate::pool::{Changes, Desired};
+use crate::pool::{Change, Changes, Desired, Facts, Plan, State};
+
+/// What would be done at run time.
+struct Asked<'a> {
+    changes: Changes,
+    /// Pool and name of a backend that would not be kept from going home any more.
+    released: Option<(&'a str, &'a str)>,
+}
 
 impl<D: Live> Core<D> {
     /// Says what a change would do.
@@ -26,16 +39,22 @@ impl<D: Live> Core<D> {
             }
             Proposed::Change(change) => {
                 let (changes, done) = self.changes.with(&self.config, change)?;
+                let pool = change.pool(&self.desired, &self.config)?;
+                let released = match change {
+                    Change::State(named, State::Active) => Some((pool.as_str(), named.name.as_str())),
+                    _ => None,
+                };
                 let is_change = changes.pools != self.changes.pools;
-                Ok(self.compare(&self.config, changes, |_| is_change.then_some(done).into_iter().collect()))
+                let asked = Asked { changes, released };
+                Ok(self.compare(&self.config, asked, |_| is_change.then_some(done).into_iter().collect()))
             }
         }
     }
 
     fn preview_of_file(&self, loaded: Result<Config, LoadError>) -> Result<Preview, Error> {
         let config = self.admitted(loaded)?;
-        let changes = self.changes.clone();
-        let mut preview = self.compare(&config, changes, |desired| desired.differences(&self.desired));
+        let asked = Asked { changes: self.changes.clone(), released: None };
+        let mut preview = self.compare(&config, asked, |desired| desired.differences(&self.desired));
         let mut left = self.changes.clone();
         Desired::new(&config, &mut left);
         preview.notes.extend(left.in_force().map(|it| it.sentence(&config)));
@@ -49,15 +68,41 @@ impl<D: Live> Core<D> {
     fn compare(
         &self,
         config: &Config,
-        mut changes: Changes,
+        asked: Asked<'_>,
         differences: impl FnOnce(&Desired) -> Vec<String>,
     ) -> Preview {
+        let mut changes = asked.changes;
         let (desired, notes) = Desired::new(config, &mut changes);
-        let down = still_down(&self.down, &self.desired, &desired);
-        let plan = self.planner.clone().plan(&desired, &down, &self.network);
+        let all = desired.config.pools.iter().map(|pool| pool.name.clone()).collect();
+        let (plan, _) = self.foretell(&desired, &all, asked.released);
+        // As it would really go: where users are handed over, they move later.
+        let (_, news) = self.foretell(&desired, &BTreeSet::new(), asked.released);
         let mut found = preview(&self.plan, (&desired, &plan), differences(&desired));
         found.notes.extend(notes);
+        found.notes.extend(news.iter().map(|(pool, news)| sentence(pool, news, &desired)));
         found
+    }
+
+    /// What would be live at once if this were wanted, and what would happen to the pools.
+    fn foretell(
+        &self,
+        desired: &Desired,
+        at_once: &BTreeSet<String>,
+        released: Option<(&str, &str)>,
+    ) -> (Plan, Vec<(String, News)>) {
+        let (mut courses, mut planner) = (self.courses.clone(), self.planner.clone());
+        if let Some((pool, name)) = released {
+            courses.release(pool, name);
+        }
+        let (old, new) = (courses.effective(&self.desired), courses.effective(desired));
+        let (down, overloaded) = (still(&self.down, &old, &new), still(&self.overloaded, &old, &new));
+        let facts = Facts { down: &down, overloaded: &overloaded };
+        planner.number(&new, &courses);
+        let now = Instant::now().into_std();
+        let moment = Moment { now, windows: desired.config.handover, at_once, facts };
+        let news = courses.advance(desired, &mut planner.judge(facts), &moment);
+        let plan = planner.plan_on(&courses, &courses.effective(desired), facts, &self.network);
+        (plan, news)
     }
 
     /// A configuration that this daemon can take while it runs.

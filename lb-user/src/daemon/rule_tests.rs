@@ -5,11 +5,13 @@ use std::fs;
 
 use super::fixture::{Daemon, Home};
 use super::live::InMemory;
+use crate::control::api::Timing;
 use crate::control::error::Kind;
 use crate::control::proposal::Proposed;
 use crate::pool::changes::Named;
 use crate::pool::{Change, NewBackend, State};
 
+const NOW: Timing = Timing { now: true };
 const FILE: [&str; 3] = ["a1 10.0.0.1 a 0", "a2 10.0.0.2 a 1", "b1 10.0.0.3 b 0"];
 
 fn named(name: &str) -> Named {
@@ -58,13 +60,30 @@ async fn what_is_foretold_comes_true_and_nothing_comes_of_foretelling_it() {
         let (before, generation) = (loads(&daemon), daemon.core.datapath.generation);
         let foretold = foretold(&daemon, &Proposed::Change(change.clone()));
         assert_eq!((loads(&daemon), daemon.core.datapath.generation), (before, generation), "{change:?}");
-        daemon.core.change(&change).unwrap();
+        daemon.core.change(&change, NOW).unwrap();
         assert_eq!(loads(&daemon), foretold, "{change:?}");
     }
     home.write(&["a1 10.0.0.1 a 0", "b1 10.0.0.33 b 0", "d1 10.0.0.44 d 0"]);
     let foretold = foretold(&daemon, &Proposed::Reload);
-    daemon.core.reload().unwrap();
+    daemon.core.reload(NOW).unwrap();
     assert_eq!(loads(&daemon), foretold);
+}
+
+#[tokio::test]
+async fn a_plan_says_how_the_users_would_get_there() {
+    let home = Home::new();
+    let mut daemon = home.start(InMemory::default()).unwrap();
+    for (name, state) in [("b1", State::Draining), ("b1", State::Active), ("a1", State::Maintenance)] {
+        let change = Change::State(named(name), state);
+        let notes = daemon.core.preview(&Proposed::Change(change.clone())).unwrap().notes;
+        let done = daemon.core.change(&change, Timing { now: false }).unwrap().done;
+        assert_eq!(notes, done[1..], "{change:?}");
+    }
+    home.write(&FILE[..2]);
+    let preview = daemon.core.preview(&Proposed::Reload).unwrap();
+    let done = daemon.core.reload(Timing { now: false }).unwrap();
+    let told: Vec<String> = done.done.into_iter().filter(|done| !preview.changes.contains(done)).collect();
+    assert_eq!(preview.notes, [told, done.kept].concat());
 }
 
 #[tokio::test]
@@ -79,13 +98,13 @@ async fn a_plan_is_refused_as_the_change_is() {
         Change::Reset(named("x")),
     ] {
         let foretold = daemon.core.preview(&Proposed::Change(change.clone())).unwrap_err();
-        assert_eq!(foretold, daemon.core.change(&change).unwrap_err());
+        assert_eq!(foretold, daemon.core.change(&change, NOW).unwrap_err());
     }
     let text = fs::read_to_string(home.file()).unwrap().replace("eth0", "eth1");
     fs::write(home.file(), &text).unwrap();
     let refusal = daemon.core.preview(&Proposed::Reload).unwrap_err();
     assert_eq!(refusal.kind, Kind::Conflict);
-    assert_eq!(refusal, daemon.core.reload().unwrap_err());
+    assert_eq!(refusal, daemon.core.reload(NOW).unwrap_err());
 }
 
 #[tokio::test]
@@ -107,10 +126,10 @@ async fn a_file_that_would_be_reloaded_need_not_be_the_daemons() {
 async fn a_bad_file_changes_nothing_and_says_every_error() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    daemon.core.change(&Change::State(named("a1"), State::Draining)).unwrap();
+    daemon.core.change(&Change::State(named("a1"), State::Draining), NOW).unwrap();
     let (before, generation) = (daemon.core.backends().unwrap(), daemon.core.datapath.generation);
     home.write(&["a1 10.0.0.1 a 0", "a1 10.0.0.999 a 1", "b1 nowhere b 0"]);
-    let refusal = daemon.core.reload().unwrap_err();
+    let refusal = daemon.core.reload(NOW).unwrap_err();
     assert_eq!(refusal.kind, Kind::Bad);
     let file = home.file().display().to_string();
     let lines: Vec<&str> = refusal.what.lines().skip(1).collect();
@@ -125,7 +144,7 @@ async fn a_bad_file_changes_nothing_and_says_every_error() {
         before.iter().map(|it| (&it.name, it.state)).collect::<Vec<_>>()
     );
     fs::remove_file(home.file()).unwrap();
-    let refusal = daemon.core.reload().unwrap_err();
+    let refusal = daemon.core.reload(NOW).unwrap_err();
     assert!(refusal.kind == Kind::Bad && refusal.what.contains("can't be read"), "{refusal}");
 }
 
@@ -139,10 +158,10 @@ async fn what_was_done_at_run_time_outlives_reload_and_restart_and_is_told() {
         Change::Remove(named("a2")),
         add("c1", "10.0.0.9"),
     ] {
-        daemon.core.change(&change).unwrap();
+        daemon.core.change(&change, NOW).unwrap();
     }
     let loads_then = loads(&daemon);
-    let done = daemon.core.reload().unwrap();
+    let done = daemon.core.reload(NOW).unwrap();
     let told = [
         "c1 of p stays: added at run time, the file doesn't have it",
         "a2 of p stays removed: done at run time, the file has it",
@@ -188,24 +207,24 @@ async fn a_weight_set_in_both_places_is_the_run_times_until_it_is_reset() {
         let text = fs::read_to_string(home.file()).unwrap();
         fs::write(home.file(), format!("{text}weight = {weight}\n")).unwrap();
     };
-    daemon.core.change(&Change::Weight(named("b1"), 300)).unwrap();
+    daemon.core.change(&Change::Weight(named("b1"), 300), NOW).unwrap();
     write(200);
-    let done = daemon.core.reload().unwrap();
+    let done = daemon.core.reload(NOW).unwrap();
     assert_eq!(done.kept, ["group b of p keeps weight 300: set at run time, the file says 200"]);
     assert_eq!(weight(&daemon), 300);
-    let done = daemon.core.change(&Change::Reset(named("b1"))).unwrap();
-    assert_eq!(done.done, ["b1 of p is as the file says again: active, group b weighs 200"]);
+    let done = daemon.core.change(&Change::Reset(named("b1")), NOW).unwrap();
+    assert_eq!(done.done[0], "b1 of p is as the file says again: active, group b weighs 200");
     assert_eq!(weight(&daemon), 200);
 
-    daemon.core.change(&Change::Weight(named("b1"), 300)).unwrap();
+    daemon.core.change(&Change::Weight(named("b1"), 300), NOW).unwrap();
     write(300);
-    let done = daemon.core.reload().unwrap();
+    let done = daemon.core.reload(NOW).unwrap();
     assert_eq!(
         done.done,
         ["the weight 300 of group b of p is what the file says now: it goes by the file again"]
     );
     write(50);
-    daemon.core.reload().unwrap();
+    daemon.core.reload(NOW).unwrap();
     assert_eq!(weight(&daemon), 50, "the file's word counts again");
 }
 
@@ -213,10 +232,10 @@ async fn a_weight_set_in_both_places_is_the_run_times_until_it_is_reset() {
 async fn the_file_ends_what_no_longer_fits_it() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    daemon.core.change(&Change::State(named("b1"), State::Draining)).unwrap();
-    daemon.core.change(&add("c1", "10.0.0.9")).unwrap();
+    daemon.core.change(&Change::State(named("b1"), State::Draining), NOW).unwrap();
+    daemon.core.change(&add("c1", "10.0.0.9"), NOW).unwrap();
     home.write(&["a1 10.0.0.1 a 0", "c1 10.0.0.10 c 0"]);
-    let done = daemon.core.reload().unwrap();
+    let done = daemon.core.reload(NOW).unwrap();
     assert!(done.kept.is_empty());
     for sentence in [
         "c1 of p is taken from the file now, not as it was added",
@@ -226,14 +245,14 @@ async fn the_file_ends_what_no_longer_fits_it() {
     }
     // It comes back as the file says: what was done to the one that is gone is not kept.
     home.write(&FILE);
-    daemon.core.reload().unwrap();
+    daemon.core.reload(NOW).unwrap();
     let backends = daemon.core.backends().unwrap();
     assert!(backends.iter().all(|backend| backend.state == State::Active));
     // What a change makes superfluous is told by its verb.
-    daemon.core.change(&Change::Weight(named("b1"), 300)).unwrap();
-    let done = daemon.core.change(&Change::Remove(named("b1"))).unwrap();
+    daemon.core.change(&Change::Weight(named("b1"), 300), NOW).unwrap();
+    let done = daemon.core.change(&Change::Remove(named("b1")), NOW).unwrap();
     assert_eq!(
-        done.done,
+        done.done[..2],
         ["b1 of p is removed", "the weight 300 of group b of p is dropped: it has no members"]
     );
 }
@@ -243,7 +262,7 @@ async fn a_change_says_where_its_time_went() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
     home.write(&FILE[..2]);
-    let took = daemon.core.reload().unwrap().took;
+    let took = daemon.core.reload(NOW).unwrap().took;
     let parts = took.read_us + took.plan_us + took.store_us + took.publish_us;
     assert!(took.read_us > 0 && took.plan_us > 0, "{took}");
     // Each is cut to whole microseconds.

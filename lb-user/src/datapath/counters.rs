@@ -57,11 +57,7 @@ impl CounterMaps {
             }
         }
         for (id, values) in self.backends.iter().enumerate() {
-            let sum =
-                values.doing(WHAT)?.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
-                    requests: add(sum.requests, value.requests),
-                    replies: add(sum.replies, value.replies),
-                });
+            let sum = of_backend(&values.doing(WHAT)?);
             if sum != BackendCounter::default() {
                 counters.backends.insert(id as u32, sum);
             }
@@ -84,6 +80,15 @@ impl CounterMaps {
         Ok(counters)
     }
 
+    /// Reads and sums those of these backends: for a look several times a second, which all of them would be too much for.
+    pub(super) fn of_backends(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>, DatapathError> {
+        let read = |id: &u32| {
+            let values = self.backends.get(id, 0).doing("read the counters of a backend")?;
+            Ok((*id, of_backend(&values)))
+        };
+        ids.iter().map(read).collect()
+    }
+
     /// Sets a backend's counters to zero.
     pub(super) fn reset_backend(&mut self, id: u32) -> Result<(), DatapathError> {
         self.backends.set(id, zeroes()?, 0).doing("reset a counter")
@@ -97,6 +102,13 @@ impl CounterMaps {
         }
         Ok(())
     }
+}
+
+fn of_backend(values: &PerCpuValues<As<BackendCounter>>) -> BackendCounter {
+    values.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
+        requests: add(sum.requests, value.requests),
+        replies: add(sum.replies, value.replies),
+    })
 }
 
 fn add(a: Counter, b: Counter) -> Counter {

@@ -1,6 +1,7 @@
 //! The live datapath: opened, or adopted from whoever left it.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,7 @@ use aya::{
         xdp::XdpLink,
     },
 };
-use lb_common::layout::{ABI, Meta};
+use lb_common::layout::{ABI, BackendCounter, Meta};
 use nix::fcntl::Flock;
 
 use super::{
@@ -140,6 +141,14 @@ impl Datapath {
         self.counters.read()
     }
 
+    /// What was counted of these backends, by id.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>, DatapathError> {
+        self.counters.of_backends(ids)
+    }
+
     /// Which hosts were noted that should have named a backend and named nobody.
     ///
     /// # Errors
@@ -239,7 +248,7 @@ fn compare(meta: &Meta, sizes: &Sizes) -> Result<(), OpenError> {
     }
     let ids = |entries: u32| entries.saturating_sub(Sizes::entries(0));
     let limits = [
-        ("pools", ids(meta.tables), sizes.pools),
+        ("pools", ids(meta.tables) / 2, sizes.pools),
         ("groups", ids(meta.groups), sizes.groups),
         ("backends", ids(meta.backends), sizes.backends),
         ("vips", ids(meta.vips), sizes.vips),

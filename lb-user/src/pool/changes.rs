@@ -121,6 +121,23 @@ pub enum Change {
     Reset(Named),
 }
 
+impl Change {
+    /// The pool that it is about.
+    ///
+    /// # Errors
+    /// When it names a backend that isn't there, or none for certain.
+    pub fn pool(&self, desired: &Desired, file: &Config) -> Result<String, Refusal> {
+        match self {
+            Self::Add { pool, .. } => Ok(pool.clone()),
+            Self::Remove(named) | Self::State(named, _) | Self::Weight(named, _) => {
+                named.find(desired).map(|(pool, _)| pool)
+            }
+            // It may be one that was removed.
+            Self::Reset(named) => named.find_in(file).map(|(pool, _)| pool),
+        }
+    }
+}
+
 /// Which backend is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {

@@ -158,7 +158,7 @@ mod tests {
             is_up: active.is_some(),
         };
         let groups = groups.iter().enumerate().map(group).collect();
-        let pool = PoolPlan { name: "p".into(), slots, is_panic: false, groups };
+        let pool = PoolPlan { name: "p".into(), slots, is_panic: false, groups, handover: None };
         Plan { pools: vec![pool], ..Plan::default() }
     }
 

@@ -161,13 +161,11 @@ fn warn(before: Option<&PoolPlan>, after: &PoolPlan, desired: &Desired, warnings
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::config::{self, Config};
     use crate::net::Network;
     use crate::pool::changes::Named;
-    use crate::pool::{Change, Changes, Ids, Planner};
+    use crate::pool::{Change, Changes, Facts, Ids, Planner};
 
     /// Groups `a` with a standby, and `b`.
     fn file(pool_keys: &str) -> Config {
@@ -183,7 +181,7 @@ mod tests {
 
     fn after(file: &Config, changes: &[Change]) -> Preview {
         let plan = |desired: &Desired| {
-            Planner::new(7, Ids::default()).plan(desired, &BTreeSet::new(), &Network::default())
+            Planner::new(7, Ids::default()).plan(desired, Facts::NONE, &Network::default())
         };
         let mut all =
             changes.iter().fold(Changes::default(), |all, change| all.with(file, change).unwrap().0);
