@@ -133,9 +133,11 @@ async fn a_bad_file_changes_nothing_and_says_every_error() {
     assert_eq!(refusal.kind, Kind::Bad);
     let file = home.file().display().to_string();
     let lines: Vec<&str> = refusal.what.lines().skip(1).collect();
-    assert_eq!(lines.len(), 2, "{refusal}");
-    for (line, number) in lines.iter().zip([16, 21]) {
-        assert!(line.starts_with(&format!("{file}:{number}: pool.backend.address: ")), "{line}");
+    assert_eq!(lines.len(), 3, "{refusal}");
+    for (line, place) in
+        lines.iter().zip(["17: pool.backend.name", "18: pool.backend.address", "23: pool.backend.address"])
+    {
+        assert!(line.starts_with(&format!("{file}:{place}: ")), "{line}");
     }
     assert_eq!(daemon.core.datapath.generation, generation);
     let after = daemon.core.backends().unwrap();
