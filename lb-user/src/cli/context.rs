@@ -44,6 +44,11 @@ impl Context {
         self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
     }
 
+    /// The configuration file, if one was named.
+    pub(super) fn named_file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Reads the configuration file.
     pub(super) fn load(&self) -> Result<Config, LoadError> {
         config::load(self.file())

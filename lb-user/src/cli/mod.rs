@@ -20,6 +20,7 @@ mod lookup;
 mod metrics;
 mod output;
 mod pcap;
+mod plan;
 mod reload;
 mod run;
 mod status;
@@ -57,6 +58,12 @@ enum Verb {
     Lookup(lookup::Args),
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
+    /// Say what a change would do: which users move where, and the load of each backend before and after
+    ///
+    /// Without a change: what `siplb reload` would do now, with the daemon's own file or, with -c, with that one. With a
+    /// change: what `siplb backend` would do with the same arguments. Nothing is changed. With --from no daemon is asked:
+    /// `plan --from OLD -c NEW` compares two files, `plan --from FILE drain NAME` shows a change to one.
+    Plan(plan::Args),
     /// Show what the checks say of each backend, and the last checks of one
     Health(health::Args),
     /// Show what happened, and why: backends up and down, changes, reloads, failures
@@ -91,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Plan(args) => plan::run(&context, args),
         Verb::Reload(timing) => reload::run(&context, timing),
         Verb::Health(args) => health::run(&context, &args),
         Verb::Events(args) => events::run(&context, &args),

@@ -78,6 +78,13 @@ pub(super) fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
+/// A number with its thousands apart.
+pub(super) fn count(number: u32) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
 /// Seconds in the two largest units that say something.
 pub(super) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -99,6 +106,15 @@ mod tests {
         columns.row(vec!["a".into(), "65537".into()]);
         columns.row(vec!["longer".into(), "1".into()]);
         assert_eq!(columns.to_string(), "NAME    SLOTS\na       65537\nlonger      1");
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (65_537, "65,537"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(count(number), text);
+        }
     }
 
     #[test]

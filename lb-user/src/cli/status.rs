@@ -1,6 +1,7 @@
 //! `siplb status`
 
 use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lb_common::reason::Reason;
 
@@ -9,7 +10,7 @@ use super::backend;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Columns, duration, or_dash, percent, print, print_json};
-use crate::control::api::{Phase, Pool, Reasons, Status, Vip, Watchdog};
+use crate::control::api::{Phase, Pool, Reasons, RuntimeChange, Status, Vip, Watchdog};
 
 /// A status takes milliseconds; a daemon that needs longer than this hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,8 +31,10 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         vips(&status.vips),
         groups(&status.pools),
         backend::table(&backends),
+        runtime(&status.runtime),
         reasons(&status.reasons),
     ];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     print(&parts.join("\n\n"))
 }
 
@@ -127,6 +130,26 @@ fn groups(pools: &[Pool]) -> String {
             percent(group.share),
             if group.up { "up" } else { "down" }.to_owned(),
             or_dash(group.active.as_ref()),
+        ]);
+    }
+    columns.to_string()
+}
+
+/// What was done at run time and goes before the file; nothing where nothing was.
+fn runtime(changes: &[RuntimeChange]) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let mut columns = Columns::new(&["AT RUN TIME", "POOL", "OF", "VALUE", "FILE SAYS", ">FOR"]);
+    for change in changes {
+        columns.row(vec![
+            change.kind.clone(),
+            change.pool.clone(),
+            change.name.clone(),
+            change.value.clone(),
+            or_dash(change.file.as_ref()),
+            duration(now.saturating_sub(change.since)),
         ]);
     }
     columns.to_string()

@@ -14,6 +14,7 @@ pub use crate::daemon::journal::Entry as Event;
 pub use crate::pool::NewBackend;
 pub use crate::pool::handover::Phase;
 pub use crate::pool::lookup::Owner;
+pub use crate::pool::preview::{LoadPreview, MovePreview, PoolPreview, Preview};
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub struct Status {
     /// What belongs to none.
     #[serde(default)]
     pub no_vip: Reasons,
+    /// What was done at run time and goes before the configuration file.
+    #[serde(default)]
+    pub runtime: Vec<RuntimeChange>,
 }
 
 /// How daemon and datapath are getting on.
@@ -83,6 +87,23 @@ pub struct Watchdog {
     /// Why the pins are gone, if they are: then packets are forwarded only while the daemon lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pins_lost: Option<String>,
+}
+
+/// What was done at run time and is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeChange {
+    /// The pool.
+    pub pool: String,
+    /// The backend; of a weight the group.
+    pub name: String,
+    /// `added`, `removed`, `state` or `weight`.
+    pub kind: String,
+    /// What holds: an address, a state, a weight.
+    pub value: String,
+    /// What the file says in its place; absent where it says nothing.
+    pub file: Option<String>,
+    /// Since when, in seconds of Unix time.
+    pub since: u64,
 }
 
 /// An interface.
@@ -268,6 +289,44 @@ pub struct Done {
     pub done: Vec<String>,
     /// Number of the state that has it.
     pub generation: u32,
+    /// What was done at run time and goes before the configuration file, a sentence each. Told by a reload.
+    #[serde(default)]
+    pub kept: Vec<String>,
+    /// How long it took.
+    #[serde(default)]
+    pub took: Took,
+}
+
+/// How long a change took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Took {
+    /// From the request to the last store.
+    pub total_us: u64,
+    /// Reading the configuration file, which only a reload does, and laying what was done at run time over it.
+    pub read_us: u64,
+    /// Making a plan: lookup tables, who serves, names.
+    pub plan_us: u64,
+    /// Writing to `state-dir`.
+    pub store_us: u64,
+    /// Writing the kernel's maps, waiting for packets to let go of the half to be written, and the one store that counts.
+    pub publish_us: u64,
+}
+
+impl std::fmt::Display for Took {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |us: u64| us as f64 / 1e3;
+        let Self { total_us, read_us, plan_us, store_us, publish_us } = *self;
+        write!(
+            f,
+            "{:.1} ms: {:.1} to read, {:.1} to plan, {:.1} to store, {:.1} to publish",
+            ms(total_us),
+            ms(read_us),
+            ms(plan_us),
+            ms(store_us),
+            ms(publish_us)
+        )
+    }
 }
 
 /// One lookup table. Answer to `GET /v1/digest` is a list of these.

@@ -11,6 +11,8 @@
 //! | `DELETE /v1/backends/NAME?pool=P` | removes one |
 //! | `PUT /v1/backends/NAME/state?pool=P` | sets what is wanted of it |
 //! | `PUT /v1/backends/NAME/weight?pool=P` | sets the weight of its group |
+//! | `DELETE /v1/backends/NAME/changes?pool=P` | goes back to what the file says of it |
+//! | `POST /v1/plan` | what a change would do |
 //! | `GET /v1/lookup?uri=U&pool=P&vip=V` | who owns a user |
 //! | `GET /v1/digest` | one number for each lookup table |
 //! | `GET /v1/health?name=N&pool=P` | the last checks of one backend, or the last one of each |
@@ -26,6 +28,7 @@ mod asker;
 pub mod client;
 pub mod error;
 pub mod health;
+pub mod proposal;
 pub mod scrape;
 pub mod server;
 #[cfg(test)]

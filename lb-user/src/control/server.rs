@@ -12,14 +12,14 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Events, EventsSince, Explanation, InPool, Lookup, NewBackend, Owner,
-    Packets, SetState, SetWeight, Status, Timing, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, EventsSince, Explanation, InPool, Lookup, Owner, Packets,
+    Preview, SetState, SetWeight, Status, Timing, Unnamed,
 };
 use super::asker::Asker;
 use super::error::{Error, Kind};
 use super::health::{Health, Which};
+use super::proposal::{Proposal, Proposed, addition, weighing};
 use super::scrape::scrape;
-use crate::config;
 use crate::daemon::{Core, Live, explain};
 use crate::datapath::{Pinned, Sizes};
 use crate::pool::changes::Named;
@@ -137,6 +137,8 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/backends/{name}", axum::routing::delete(remove::<D>))
         .route("/v1/backends/{name}/state", put(set_state::<D>))
         .route("/v1/backends/{name}/weight", put(set_weight::<D>))
+        .route("/v1/backends/{name}/changes", axum::routing::delete(reset::<D>))
+        .route("/v1/plan", post(plan::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
         .route("/v1/health", get(health::<D>))
@@ -165,19 +167,9 @@ async fn add<D: Live>(
     State(daemon): On<D>,
     by: By,
     Asked(timing): Asked<Timing>,
-    Body(AddBackend { pool, backend }): Body<AddBackend>,
+    Body(backend): Body<AddBackend>,
 ) -> Answer<Done> {
-    let bad = |fault: config::Fault| Error::new(Kind::Bad, fault.what, fault.mend);
-    config::name(&backend.name).map_err(bad)?;
-    backend.group.as_deref().map_or(Ok(String::new()), config::name).map_err(bad)?;
-    config::address(&backend.address.to_string()).map_err(bad)?;
-    if backend.port == 0 {
-        return Err(Error::new(Kind::Bad, "0 is not a port", "give a port from 1 to 65535"));
-    }
-    backend.weight.map_or(Ok(()), weight)?;
-    let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
-    let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(by, Change::Add { pool, backend: NewBackend { aliases, ..backend } }, timing).await
+    daemon.change(by, addition(backend)?, timing).await
 }
 
 async fn remove<D: Live>(
@@ -209,8 +201,22 @@ async fn set_weight<D: Live>(
     Asked(timing): Asked<Timing>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
-    weight(wanted)?;
-    daemon.change(by, Change::Weight(Named { pool: of.pool, name }, wanted), timing).await
+    daemon.change(by, weighing(Named { pool: of.pool, name }, wanted)?, timing).await
+}
+
+async fn reset<D: Live>(
+    State(daemon): On<D>,
+    by: By,
+    Path(name): Path<String>,
+    Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
+) -> Answer<Done> {
+    daemon.change(by, Change::Reset(Named { pool: of.pool, name }), timing).await
+}
+
+async fn plan<D: Live>(State(daemon): On<D>, Body(proposal): Body<Proposal>) -> Answer<Preview> {
+    let proposed = Proposed::try_from(proposal)?;
+    daemon.ask(move |core| core.preview(&proposed)).await.map(Json)
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -266,14 +272,6 @@ async fn reload<D: Live>(
     let done = daemon.ask(move |core| core.reload(timing, &asker.who())).await;
     note(asker, "a reload", done.as_ref().map(|done| done.done.join("; "))).await;
     done.map(Json)
-}
-
-/// The bounds of the file's key of that name.
-fn weight(weight: u32) -> Result<(), Error> {
-    if (1..=10_000).contains(&weight) {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Bad, format!("{weight} is not a weight"), "give a number from 1 to 10000"))
 }
 
 /// A JSON body, whose refusal is an [`Error`].

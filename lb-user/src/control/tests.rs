@@ -8,12 +8,13 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Events, Explanation, Hex, NewBackend, Owner, Packets, Phase, SetState,
-    SetWeight, Status, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, Explanation, Hex, NewBackend, Owner, Packets, Phase, Preview,
+    SetState, SetWeight, Status, Unnamed,
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
 use super::health::Health;
+use super::proposal::{Proposal, Which};
 use super::server::{Beside, Job, serve};
 use super::*;
 use crate::daemon::InMemory;
@@ -266,6 +267,53 @@ async fn a_reload_is_asked_for() {
     );
     let done: Done = served.client.post("/v1/reload?now=true", &()).await.unwrap();
     assert!(done.done[0].contains("have moved at once"), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_plan_is_asked_for() {
+    let served = Served::start();
+    let client = &served.client;
+    let which = || Which { name: "b1".into(), pool: None };
+    for proposal in [
+        Proposal::State { which: which(), state: State::Draining },
+        Proposal::Weight { which: which(), weight: 300 },
+        Proposal::Remove(which()),
+        Proposal::Add(AddBackend { backend: NewBackend { group: None, ..b2().backend }, ..b2() }),
+    ] {
+        let preview: Preview = client.post("/v1/plan", &proposal).await.unwrap();
+        assert_eq!(preview.changes.len(), 1, "{proposal:?}");
+        let pool = &preview.pools[0];
+        assert!(pool.moved_slots > 10_000 && pool.moved_slots == pool.least_slots, "{proposal:?}: {pool:?}");
+    }
+    for proposal in [Proposal::Reload, Proposal::Reset(which())] {
+        let preview: Preview = client.post("/v1/plan", &proposal).await.unwrap();
+        assert!(preview.changes.is_empty() && preview.pools[0].moves.is_empty(), "{proposal:?}");
+    }
+    let unknown = Proposal::Remove(Which { name: "x".into(), pool: None });
+    assert_eq!(refusal(client.post::<Preview>("/v1/plan", &unknown).await).kind, Kind::NotFound);
+    let heavy = Proposal::Weight { which: which(), weight: 0 };
+    assert_eq!(refusal(client.post::<Preview>("/v1/plan", &heavy).await).kind, Kind::Bad);
+    let text = "[node]\ninterfaces = 7\n".to_owned();
+    let wrong = Proposal::File { name: "new.toml".into(), text };
+    let refused = refusal(client.post::<Preview>("/v1/plan", &wrong).await);
+    assert!(
+        refused.kind == Kind::Bad && refused.what.contains("\nnew.toml:2: node.interfaces: "),
+        "{refused}"
+    );
+    let status: Status = client.get("/v1/status").await.unwrap();
+    assert_eq!(status.generation, 1);
+}
+
+#[tokio::test]
+async fn what_was_done_is_undone() {
+    let Served { client, .. } = &Served::start();
+    let _: Done = client.put("/v1/backends/b1/weight", &SetWeight { weight: 300 }).await.unwrap();
+    let status: Status = client.get("/v1/status").await.unwrap();
+    assert_eq!((status.runtime[0].kind.as_str(), status.runtime[0].name.as_str()), ("weight", "b"));
+    let done: Done = client.delete("/v1/backends/b1/changes").await.unwrap();
+    assert_eq!(done.done[0], "b1 of p is as the file says again: active, group b weighs 100");
+    let status: Status = client.get("/v1/status").await.unwrap();
+    assert!(status.runtime.is_empty());
 }
 
 #[tokio::test]

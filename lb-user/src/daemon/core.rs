@@ -12,10 +12,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::journal::{Journal, Kind as What, Who};
 use super::live::Live;
+use super::stopwatch::{Stopwatch, now};
 use super::store::Store;
 use super::targets::targets;
 use super::watchdog::Noticed;
-use crate::config::{self, Config, Limits, Node};
+use crate::config::{self, Config};
 use crate::control::Error;
 use crate::control::api::{Done, Interface, Timing};
 use crate::control::error::{Kind, told};
@@ -50,8 +51,8 @@ pub struct Core<D> {
     pub(super) fingerprint: u32,
     pub(super) started: Instant,
     /// What the file said.
-    config: Config,
-    changes: Changes,
+    pub(super) config: Config,
+    pub(super) changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
     /// The same and the backends that are leaving: what is live.
@@ -70,7 +71,7 @@ pub struct Core<D> {
     pub(super) ended: Vec<u32>,
     /// Which backends have fallen silent under traffic.
     pub(super) silence: Silence,
-    network: Network,
+    pub(super) network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
@@ -84,6 +85,8 @@ pub struct Core<D> {
     /// Did the last attempt to publish fail?
     is_behind: bool,
     pub(super) noticed: Noticed,
+    /// How long the last change took.
+    clock: Stopwatch,
 }
 
 impl<D: Live> Core<D> {
@@ -97,7 +100,9 @@ impl<D: Live> Core<D> {
         let stored = store.changes()?;
         let mut changes = stored.clone();
         let (desired, notes) = Desired::new(&config, &mut changes);
+        changes.stamp(&changes.clone(), now());
         notes.iter().for_each(|note| log::warn!("{note}"));
+        changes.in_force().for_each(|it| log::info!("{}", it.sentence(&config)));
         let planner = Planner::new(seed, store.ids()?);
         let mut down = if is_adopted { store.down()? } else { BTreeSet::new() };
         down.retain(|known| {
@@ -132,6 +137,7 @@ impl<D: Live> Core<D> {
             interfaces: Vec::new(),
             is_behind: false,
             noticed: Noticed::default(),
+            clock: Stopwatch::start(),
         };
         // A full disk is no reason to leave packets without a daemon: what is stored is read again at the next start.
         if core.changes != stored {
@@ -246,10 +252,12 @@ impl<D: Live> Core<D> {
         let effective = self.courses.effective(&self.desired);
         let facts = Facts { down: &self.down, overloaded: &self.overloaded };
         let plan = self.planner.plan_on(&self.courses, &effective, facts, &self.network);
+        self.clock.planned();
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
             self.store.store_ids(self.planner.ids())?;
         }
+        self.clock.stored();
         for id in &plan.new_vips {
             self.datapath.reset_vip(*id)?;
         }
@@ -258,6 +266,7 @@ impl<D: Live> Core<D> {
         }
         let before = self.datapath.generation();
         let generation = self.datapath.publish(&plan.image)?;
+        self.clock.published();
         self.is_behind = false;
         let told = self.tell(&news);
         plan.differences(&self.plan).iter().for_each(|difference| log::info!("{difference}"));
@@ -277,8 +286,9 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.
     pub fn change(&mut self, change: &Change, timing: Timing, who: &Who) -> Result<Done, Error> {
+        self.clock = Stopwatch::start();
         let (changes, mut done) = self.changes.with(&self.config, change)?;
-        let pool = change.pool(&self.desired)?;
+        let pool = change.pool(&self.desired, &self.config)?;
         let courses = self.courses.clone();
         if let Change::State(named, State::Active) = change
             && self.courses.release(&pool, &named.name)
@@ -293,7 +303,7 @@ impl<D: Live> Core<D> {
             self.journal.record(What::ChangeRefused, "datapath", error.to_string(), &Who::Daemon);
         })?;
         let done = [done].into_iter().chain(notes).chain(told).collect();
-        Ok(Done { done, generation: self.datapath.generation() })
+        Ok(self.done(done, Vec::new()))
     }
 
     /// Reads the configuration file again and applies what changed in it; by [`Timing`] users who move do so at once.
@@ -311,22 +321,8 @@ impl<D: Live> Core<D> {
     }
 
     fn reload_file(&mut self, timing: Timing) -> Result<Done, Error> {
-        let config = config::load(&self.file).map_err(|error| {
-            Error::new(
-                Kind::Bad,
-                error.to_string(),
-                "mend the file and reload again; until then nothing changes",
-            )
-        })?;
-        let mut fixed =
-            only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
-        if self.config.metrics != config.metrics {
-            fixed.push("metrics.listen");
-        }
-        if !fixed.is_empty() {
-            let what = format!("{} can't change while the daemon runs", fixed.join(", "));
-            return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));
-        }
+        self.clock = Stopwatch::start();
+        let config = self.admitted(config::load(&self.file))?;
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
         let before = self.desired.clone();
         let pools = config.pools.iter().map(|pool| pool.name.clone());
@@ -337,8 +333,15 @@ impl<D: Live> Core<D> {
         if done.is_empty() {
             done.push("nothing is changed".to_owned());
         }
-        done.iter().for_each(|sentence| log::info!("reload: {sentence}"));
-        Ok(Done { done, generation: self.datapath.generation() })
+        let kept: Vec<String> = self.changes.in_force().map(|it| it.sentence(&self.config)).collect();
+        done.iter().chain(&kept).for_each(|sentence| log::info!("reload: {sentence}"));
+        let done = self.done(done, kept);
+        log::info!("reload: took {}", done.took);
+        Ok(done)
+    }
+
+    fn done(&self, done: Vec<String>, kept: Vec<String>) -> Done {
+        Done { done, generation: self.datapath.generation(), kept, took: self.clock.took() }
     }
 
     /// Takes another configuration and other changes, or neither.
@@ -349,13 +352,16 @@ impl<D: Live> Core<D> {
         at_once: &BTreeSet<String>,
     ) -> Result<Applied, Error> {
         let (desired, notes) = Desired::new(&config, &mut changes);
+        changes.stamp(&self.changes, now());
         let is_new = changes != self.changes;
+        self.clock.read();
         if is_new {
             self.store.store_changes(&changes).map_err(|error| {
                 let mend = "nothing is changed; make room on the disk of node.state-dir, or let the daemon write there";
                 Error::new(Kind::Failed, told(&error), mend)
             })?;
         }
+        self.clock.stored();
         let before = std::mem::replace(&mut self.desired, desired);
         let (down, overloaded) = (self.down.clone(), self.overloaded.clone());
         let courses = self.courses.clone();
@@ -381,17 +387,9 @@ impl<D: Live> Core<D> {
 
     /// What was found out about a backend that is gone, or elsewhere now, doesn't hold any more.
     fn forget_the_moved(&mut self, before: &Desired) {
-        let sockets = |desired: &Desired| -> BTreeSet<(String, std::net::SocketAddr)> {
-            desired
-                .backends()
-                .map(|(pool, backend)| (path(&pool.name, &backend.name), backend.socket()))
-                .collect()
-        };
-        let effective = |desired| sockets(&self.courses.effective(desired));
-        let (old, new) = (effective(before), effective(&self.desired));
-        let stays = |path: &String| old.iter().any(|known| known.0 == *path && new.contains(known));
-        self.down.retain(stays);
-        self.overloaded.retain(stays);
+        let (old, new) = (self.courses.effective(before), self.courses.effective(&self.desired));
+        self.down = still(&self.down, &old, &new);
+        self.overloaded = still(&self.overloaded, &old, &new);
     }
 
     /// Checks and watches what is wanted now.
@@ -446,16 +444,13 @@ struct Applied {
     told: Vec<String>,
 }
 
-/// The keys whose change takes a restart, of those that differ.
-fn only_by_restart(before: (&Node, &Limits), after: (&Node, &Limits)) -> Vec<&'static str> {
-    let differs = [
-        ("node.interfaces", before.0.interfaces != after.0.interfaces),
-        ("node.xdp-mode", before.0.xdp_mode != after.0.xdp_mode),
-        ("node.hash-key", before.0.hash_key != after.0.hash_key),
-        ("node.socket", before.0.socket != after.0.socket),
-        ("node.state-dir", before.0.state_dir != after.0.state_dir),
-        ("node.pin-dir", before.0.pin_dir != after.0.pin_dir),
-        ("limits", before.1 != after.1),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+/// Those of `found` of which the same can be said after a change: a backend that is gone, or elsewhere now, was not checked
+/// where it is.
+pub(super) fn still(found: &BTreeSet<String>, before: &Desired, after: &Desired) -> BTreeSet<String> {
+    let sockets = |desired: &Desired| -> BTreeSet<(String, std::net::SocketAddr)> {
+        let backends = desired.backends().map(|(pool, it)| (path(&pool.name, &it.name), it.socket()));
+        backends.filter(|(path, _)| found.contains(path)).collect()
+    };
+    let (old, new) = (sockets(before), sockets(after));
+    old.intersection(&new).map(|(path, _)| path.clone()).collect()
 }

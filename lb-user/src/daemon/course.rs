@@ -111,7 +111,7 @@ fn kind(news: &News) -> Kind {
 }
 
 /// What happened, for people.
-fn sentence(pool: &str, news: &News, desired: &Desired) -> String {
+pub(super) fn sentence(pool: &str, news: &News, desired: &Desired) -> String {
     let windows = desired.config.handover;
     let (record, finish) = (show_duration(windows.record), show_duration(windows.finish));
     let slots = |slots: &u32| {

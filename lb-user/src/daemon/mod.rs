@@ -14,9 +14,13 @@ pub mod explain;
 pub(crate) mod fixture;
 pub mod journal;
 mod live;
+mod preview;
+#[cfg(test)]
+mod rule_tests;
 mod run;
 mod service;
 mod setup;
+mod stopwatch;
 mod store;
 mod suspicion;
 mod targets;
@@ -27,6 +31,7 @@ mod watchdog;
 
 pub use core::Core;
 pub use live::{InMemory, Live};
+pub(crate) use preview::only_by_restart;
 pub(crate) use run::block_on;
 pub use run::run;
 pub(crate) use setup::{local_addresses, sizes};

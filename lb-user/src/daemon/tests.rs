@@ -278,7 +278,7 @@ async fn a_reload_takes_the_file_and_keeps_what_still_applies() {
     daemon.hear(&[("b1", Health::Down)]);
     home.write(&["a1 10.0.0.1 a 0", "a2 10.0.0.2 a 1", "b1 10.0.0.33 b 0"]);
     let done = daemon.core.reload(HANDED_OVER, &Who::Daemon).unwrap().done;
-    assert_eq!(done, ["backend p/b1 is changed"]);
+    assert_eq!(done, ["backend p/b1 is changed: address 10.0.0.33:5060, was 10.0.0.3:5060"]);
     assert_eq!(daemon.serving(), ["a2", "b1"], "what is elsewhere now is not known to be down");
 
     let generation = daemon.core.datapath.generation;

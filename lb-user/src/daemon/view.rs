@@ -16,6 +16,7 @@ use crate::datapath::{Counters, Unnamed};
 use crate::health;
 use crate::pool::handover::Phase;
 use crate::pool::lookup::{Which, lookup};
+use crate::pool::runtime::InForce;
 use crate::pool::{Plan, PoolPlan, digest::digest, path};
 
 impl<D: Live> Core<D> {
@@ -52,7 +53,19 @@ impl<D: Live> Core<D> {
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
             no_vip: reasons(counters.vips.get(&0).into_iter().flatten()),
+            runtime: self.changes.in_force().map(|it| self.runtime(&it)).collect(),
         })
+    }
+
+    fn runtime(&self, it: &InForce<'_>) -> api::RuntimeChange {
+        api::RuntimeChange {
+            pool: it.pool.to_owned(),
+            name: it.name.to_owned(),
+            kind: it.kind().to_owned(),
+            value: it.value(),
+            file: it.by_file(&self.config),
+            since: self.changes.since.get(&it.key()).copied().unwrap_or(0),
+        }
     }
 
     fn handover(&self, pool: &config::Pool) -> Option<api::Handover> {

@@ -1,6 +1,6 @@
 //! An [`Image`] as the entries of the maps, and what two of them differ in. Pure: no kernel here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -69,8 +69,13 @@ impl Lowered {
                 (id, Group { active, other })
             })
             .collect();
+        // Backends behind one router share its entry.
+        let mut next_hops = HashMap::new();
         for (&id, backend) in &image.backends {
-            lowered.add_backend(image, id, backend);
+            let next_hop = backend
+                .next_hop
+                .map_or(0, |hop| *next_hops.entry(hop).or_insert_with(|| lowered.add_next_hop(hop)));
+            lowered.add_backend(image, id, backend, next_hop);
         }
         // An address of the node or of a peer wins over a backend's: that is how the packet's way is judged.
         for (&address, &host) in &image.hosts {
@@ -125,9 +130,8 @@ impl Lowered {
         self.vips.insert(SocketKey::udp(0, address, port), entry);
     }
 
-    fn add_backend(&mut self, image: &Image, id: u32, backend: &image::Backend) {
+    fn add_backend(&mut self, image: &Image, id: u32, backend: &image::Backend, next_hop: u32) {
         let (address, port) = parts(backend.socket);
-        let next_hop = backend.next_hop.map_or(0, |hop| self.add_next_hop(hop));
         let own_port = backend.own_port.map_or(Port(0), |own| Port::new(own.port));
         let entry = Backend {
             address,
@@ -179,11 +183,7 @@ impl Lowered {
         self.sockets.insert(SocketKey::udp(0, address, port), socket);
     }
 
-    /// Backends behind one router share its entry.
     fn add_next_hop(&mut self, hop: NextHop) -> u32 {
-        if let Some((&id, _)) = self.next_hops.iter().find(|(_, known)| **known == hop) {
-            return id;
-        }
         let id = self.next_hops.last_key_value().map_or(1, |(&last, _)| last + 1);
         self.next_hops.insert(id, hop);
         id

@@ -222,6 +222,7 @@ mod tests {
             pools: vec![pool],
             reasons: api::Reasons::new(),
             no_vip: api::Reasons::new(),
+            runtime: Vec::new(),
         }
     }
 

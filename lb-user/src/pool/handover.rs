@@ -146,7 +146,8 @@ impl Course {
 
     /// Backends that are not wanted any more, and serve what they have under way.
     pub fn leaving<'a>(&'a self, wanted: &'a Pool) -> impl Iterator<Item = &'a Backend> {
-        self.known.iter().filter(|known| wanted.backends.iter().all(|backend| backend.name != known.name))
+        let names: BTreeSet<&str> = wanted.backends.iter().map(|backend| backend.name.as_str()).collect();
+        self.known.iter().filter(move |known| !names.contains(known.name.as_str()))
     }
 
     /// The roster in effect, and during a handover the other one.

@@ -1,6 +1,6 @@
 //! Makes plans. Holds what is worth keeping between them: the ids, and the dealt tables, which take milliseconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use lb_common::decide::{domain_hash, first_domain};
@@ -91,11 +91,12 @@ impl Planner {
             let entry = self.plan_vip(vip, config, &plan, names);
             plan.image.vips.insert(number, entry);
         }
+        let serving = serving(&plan.pools);
         for (pool, backend) in desired.backends() {
             let id = self.backend(&pool.name, &backend.name);
             plan.backends.insert(id, backend.name.clone());
             plan.groups_of_backends.insert(id, backend.group.clone());
-            let entry = self.plan_backend(desired, (pool, backend), &plan, facts, network);
+            let entry = self.plan_backend(desired, (pool, backend), &serving, facts, network);
             plan.image.backends.insert(id, entry);
         }
         let peers = config.peers.iter().map(|address| (*address, Host::Peer));
@@ -107,7 +108,7 @@ impl Planner {
         &self,
         desired: &Desired,
         (pool, backend): (&Pool, &config::Backend),
-        plan: &Plan,
+        serving: &Serving<'_>,
         facts: Facts<'_>,
         network: &Network,
     ) -> Backend {
@@ -118,7 +119,7 @@ impl Planner {
             Mode::Dsr => network.neighbour(backend.address),
             Mode::Nat | Mode::Ipip => network.next_hop(backend.address),
         };
-        let standing = standing(desired, (pool, backend), plan, facts);
+        let standing = standing(desired, (pool, backend), serving, facts);
         Backend {
             socket: backend.socket(),
             vip,
@@ -199,7 +200,7 @@ impl Planner {
             name: group.name.to_owned(),
             id: *id,
             weight: group.weight,
-            slots: counts.get(id).copied().unwrap_or(0),
+            slots: counts.get(*id as usize).copied().unwrap_or(0),
             active: seat.active.map(|name| (name.to_owned(), self.backend(&pool.name, name))),
             is_up: seat.keeps && seat.active.is_some() && !is_panic,
         };
@@ -245,13 +246,12 @@ impl Planner {
     /// What messages can name, by the index of the VIP.
     fn names(&self, config: &Config) -> BTreeMap<usize, BTreeMap<Name, Named>> {
         let mut all = BTreeMap::<usize, BTreeMap<Name, Named>>::new();
+        let ids = |pool: &Pool| pool.backends.iter().map(|it| self.backend(&pool.name, &it.name)).collect();
+        let ids: Vec<Vec<u32>> = config.pools.iter().map(ids).collect();
         for name in config::names(config) {
             let named = match name.of {
                 config::Named::Vip => Named::Vip,
-                config::Named::Backend { pool, backend } => {
-                    let pool = &config.pools[pool];
-                    Named::Backend(self.backend(&pool.name, &pool.backends[backend].name))
-                }
+                config::Named::Backend { pool, backend } => Named::Backend(ids[pool][backend]),
             };
             let ports: &[NamePort] = match (name.any_port, name.port) {
                 (true, _) => &[NamePort::None, NamePort::Any],
@@ -296,17 +296,34 @@ impl Judge for ByPlan<'_> {
 fn standing(
     desired: &Desired,
     (pool, backend): (&Pool, &config::Backend),
-    plan: &Plan,
+    serving: &Serving<'_>,
     facts: Facts<'_>,
 ) -> Standing {
-    let pool_plan = plan.pool(&pool.name);
-    let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
-    let is_up =
-        !facts.down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+    let is_panic = serving.panicking.contains(pool.name.as_str());
+    let is_up = is_panic || !facts.down.contains(&path(&pool.name, &backend.name));
     if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
         return Standing::Serves;
     }
-    group.and_then(|group| group.active.as_ref()).map_or(Standing::Down, |(_, id)| Standing::ServedBy(*id))
+    let group = (pool.name.as_str(), backend.group.as_str());
+    serving.active.get(&group).map_or(Standing::Down, |id| Standing::ServedBy(*id))
+}
+
+/// What the standing of a backend follows from: found once, since a backend may be one of thousands.
+struct Serving<'a> {
+    /// Who serves each group, by pool and group.
+    active: BTreeMap<(&'a str, &'a str), u32>,
+    /// Pools of which everything counts as up.
+    panicking: BTreeSet<&'a str>,
+}
+
+fn serving(pools: &[PoolPlan]) -> Serving<'_> {
+    let groups = pools.iter().flat_map(|pool| pool.groups.iter().map(move |group| (pool, group)));
+    let active = groups.filter_map(|(pool, group)| {
+        let (_, id) = group.active.as_ref()?;
+        Some(((pool.name.as_str(), group.name.as_str()), *id))
+    });
+    let panicking = pools.iter().filter(|pool| pool.is_panic).map(|pool| pool.name.as_str());
+    Serving { active: active.collect(), panicking: panicking.collect() }
 }
 
 /// How packets get to the backends of a pool.

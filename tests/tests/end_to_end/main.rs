@@ -24,6 +24,7 @@ mod paths;
 mod pins;
 mod privilege;
 mod refusals;
+mod reload;
 mod servers;
 mod stage;
 mod survival;
