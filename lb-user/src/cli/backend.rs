@@ -143,7 +143,7 @@ pub(super) fn table(backends: &[Backend]) -> String {
             backend.group.clone(),
             backend.priority.to_string(),
             backend.state.to_string(),
-            if backend.held { format!("{} (held)", backend.health) } else { backend.health.clone() },
+            health(backend),
             duration(backend.since_s),
             percent(backend.share),
             backend.requests.packets.to_string(),
@@ -152,6 +152,18 @@ pub(super) fn table(backends: &[Backend]) -> String {
         ]);
     }
     columns.to_string()
+}
+
+/// What the checks say, and what follows from it.
+fn health(backend: &Backend) -> String {
+    let mut health = backend.health.clone();
+    if backend.is_overloaded {
+        health += ", overloaded";
+    }
+    if backend.is_held {
+        health += ", held";
+    }
+    health
 }
 
 fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Failure> {

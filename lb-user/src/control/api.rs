@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{KeyRule, Transport, XdpMode};
 use crate::pool::State;
 
+pub use crate::daemon::journal::Entry as Event;
 pub use crate::pool::NewBackend;
 pub use crate::pool::handover::Phase;
 pub use crate::pool::lookup::Owner;
@@ -54,12 +55,34 @@ pub struct Status {
     pub fingerprint: String,
     /// Interfaces that carry the program.
     pub interfaces: Vec<Interface>,
+    /// How daemon and datapath are getting on.
+    #[serde(default)]
+    pub watchdog: Watchdog,
     /// In the order of the configuration.
     pub vips: Vec<Vip>,
     /// In the order of the configuration.
     pub pools: Vec<Pool>,
     /// Sums over all VIPs, and what belongs to none.
     pub reasons: Reasons,
+    /// What belongs to none.
+    #[serde(default)]
+    pub no_vip: Reasons,
+}
+
+/// How daemon and datapath are getting on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// Seconds since the daemon's last heartbeat, which it leaves once a second; absent before the first.
+    pub heartbeat_age_s: Option<f64>,
+    /// For how many seconds the datapath was without a daemon, silences of more than three seconds all together.
+    pub alone_s: f64,
+    /// Packets that it forwarded in those.
+    pub alone_packets: u64,
+    /// Attempts to publish that failed, since the daemon started.
+    pub publish_failures: u64,
+    /// Why the pins are gone, if they are: then packets are forwarded only while the daemon lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins_lost: Option<String>,
 }
 
 /// An interface.
@@ -164,7 +187,11 @@ pub struct Backend {
     /// What the checks say: `up` or `down`.
     pub health: String,
     /// Is it up again and kept from its users, who are with others?
-    pub held: bool,
+    #[serde(default)]
+    pub is_held: bool,
+    /// Has it asked for less (503)? Then it keeps its users and takes nobody else's.
+    #[serde(default)]
+    pub is_overloaded: bool,
     /// For how many seconds they have said so.
     pub since_s: u64,
     /// How the last check ended; absent before the first.
@@ -252,6 +279,26 @@ pub struct Digest {
     pub digest: String,
     /// Fingerprint of the hash key; nodes with different ones send users to different places whatever the tables.
     pub fingerprint: String,
+}
+
+/// Query of `GET /v1/events`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsSince {
+    /// Only events with a greater number.
+    #[serde(default)]
+    pub since: u64,
+    /// Where there are none, how many seconds to wait for one; 60 at most.
+    #[serde(default)]
+    pub wait_s: u64,
+}
+
+/// Answer to `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// The oldest first.
+    pub events: Vec<Event>,
+    /// Number of the last event that there is. Less than was asked after: the journal was lost, and counts anew.
+    pub last: u64,
 }
 
 /// A host that should have named a backend and named nobody. Answer to `GET /v1/unnamed` and `DELETE /v1/unnamed` is a

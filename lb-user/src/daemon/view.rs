@@ -47,9 +47,11 @@ impl<D: Live> Core<D> {
             uptime_s: self.started.elapsed().as_secs(),
             fingerprint: fingerprint(self.fingerprint),
             interfaces: self.interfaces.clone(),
+            watchdog: self.watchdog(),
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+            no_vip: reasons(counters.vips.get(&0).into_iter().flatten()),
         })
     }
 
@@ -125,6 +127,16 @@ impl<D: Live> Core<D> {
         digests(&self.plan.pools, self.fingerprint)
     }
 
+    /// What happened after event number `since`.
+    pub fn events(&self, since: u64) -> api::Events {
+        api::Events { events: self.journal.since(since), last: self.journal.last() }
+    }
+
+    /// Tells when more has happened: the number of the last event.
+    pub fn event_news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.journal.news()
+    }
+
     /// What is live, in names.
     pub fn plan(&self) -> Plan {
         self.plan.clone()
@@ -179,7 +191,8 @@ impl<D: Live> Core<D> {
             weight: backend.weight,
             state: self.desired.state(&pool.name, &backend.name),
             health: health.to_string(),
-            held: self.courses.of(&pool.name).is_some_and(|course| course.is_held(&backend.name)),
+            is_held: self.courses.of(&pool.name).is_some_and(|course| course.is_held(&backend.name)),
+            is_overloaded: self.is_overloaded(&name),
             since_s: check.map_or(0, |check| check.for_duration.as_secs()),
             last_check: check.and_then(|check| check.last.as_ref()).map(|(outcome, _)| outcome.to_string()),
             round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_micros() as f64 / 1e3),

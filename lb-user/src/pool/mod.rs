@@ -13,6 +13,7 @@ mod deal;
 pub mod desired;
 pub mod digest;
 pub mod election;
+mod facts;
 pub mod handover;
 #[cfg(test)]
 mod handover_tests;
@@ -26,10 +27,11 @@ mod tests;
 
 pub use changes::{Change, Changes, NewBackend, Refusal, State};
 pub use desired::Desired;
+pub use facts::Facts;
 pub use handover::{Course, Courses, Windows};
 pub use ids::Ids;
 pub use plan::{GroupPlan, HandoverPlan, Plan, PoolPlan};
-pub use planner::{Facts, Planner};
+pub use planner::Planner;
 pub use roster::Roster;
 
 /// The name of a pool's member, backend or group, that is unique in the configuration: names hold no slash.
