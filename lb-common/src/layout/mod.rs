@@ -17,7 +17,7 @@ mod vip;
 mod way;
 
 pub use crate::address::{Address, Port, Sums};
-pub use change::{ChangeCounter, Course, Transaction};
+pub use change::{ChangeCounter, Transaction, Treatment};
 pub use counters::{BackendCounter, Counter, Event, EventKind, Unnamed, UnnamedKey};
 pub use fragments::{Fragment, FragmentKey};
 pub use trace::{KeySource, Trace};

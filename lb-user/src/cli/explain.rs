@@ -87,7 +87,10 @@ fn table(explained: &[Explanation]) -> String {
             packet.passed_over.join(" "),
         ];
         if is_changing {
-            cells.insert(place, or_dash(packet.transaction.as_ref().map(|transaction| &transaction.course)));
+            cells.insert(
+                place,
+                or_dash(packet.transaction.as_ref().map(|transaction| &transaction.treatment)),
+            );
         }
         columns.row(cells);
     }

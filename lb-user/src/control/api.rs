@@ -447,7 +447,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     /// `not-moving`, `recorded` (it would be: explaining records nothing), `followed`, `older` or `unreadable`.
-    pub course: String,
+    pub treatment: String,
     /// By what it is known, in hexadecimal; none while its key stays, or when its Call-ID or CSeq can't be read.
     pub id: Option<String>,
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use lb_common::decide::PassedOver;
-use lb_common::layout::{Course, KeyKind, KeySource, Rules, Trace};
+use lb_common::layout::{KeyKind, KeySource, Rules, Trace, Treatment};
 use lb_common::reason::Reason;
 use lb_common::sip::{Bytes, Message};
 
@@ -112,9 +112,9 @@ fn explanation(index: usize, frame: &[u8], explained: &Explained, plan: &Plan) -
 
 /// What a change in progress makes of it.
 fn transaction(trace: &Trace) -> Option<Transaction> {
-    let course = Course::ALL.get(usize::from(trace.course)).copied().unwrap_or_default();
-    (course != Course::None).then(|| Transaction {
-        course: course.name().to_owned(),
+    let treatment = Treatment::ALL.get(usize::from(trace.treatment)).copied().unwrap_or_default();
+    (treatment != Treatment::None).then(|| Transaction {
+        treatment: treatment.name().to_owned(),
         id: (trace.transaction != 0).then(|| format!("{:016x}", trace.transaction)),
     })
 }
