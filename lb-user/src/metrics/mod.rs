@@ -11,7 +11,7 @@ mod tests;
 
 use lb_common::reason::Reason;
 
-use crate::control::api::{Backend, Pool, Reasons, Status, Traffic};
+use crate::control::api::{Backend, Phase, Pool, Reasons, Status, Traffic};
 use crate::datapath::Pinned;
 use crate::pool::State;
 use series::{Labels, Series, labels};
@@ -27,6 +27,7 @@ pub fn of_status(status: &Status) -> String {
     let mut series = of_daemon(status);
     series.extend(of_vips(status));
     series.extend(of_pools(&status.pools));
+    series.extend(of_handovers(&status.pools));
     series.extend(of_backends(&status.pools));
     series::text(series)
 }
@@ -115,6 +116,27 @@ fn of_pools(pools: &[Pool]) -> Vec<Series> {
         }
     }
     vec![panic, up, slots, weight]
+}
+
+/// Planned changes under way.
+fn of_handovers(pools: &[Pool]) -> Vec<Series> {
+    let mut phases =
+        Series::gauge("pool_handover", "Is a planned change of owners under way, and in this phase?");
+    let mut slots = Series::gauge("pool_handover_slots", "Slots that change their owner in it");
+    let mut left = Series::gauge("pool_handover_left_seconds", "How long the phase still takes");
+    for pool in pools {
+        let handover = pool.handover.as_ref();
+        for (name, phase) in [("recording", Phase::Recording), ("finishing", Phase::Finishing)] {
+            let is_in_it = handover.is_some_and(|handover| handover.phase == phase);
+            let labels = labels([("pool", &pool.name), ("phase", &name.to_owned())]);
+            phases = phases.with(labels, u64::from(is_in_it));
+        }
+        let moved = handover.map_or(0, |handover| u64::from(handover.slots));
+        slots = slots.with(labels([("pool", &pool.name)]), moved);
+        let seconds = handover.map_or(0, |handover| handover.left_s);
+        left = left.with(labels([("pool", &pool.name)]), seconds);
+    }
+    vec![phases, slots, left]
 }
 
 fn of_backends(pools: &[Pool]) -> Vec<Series> {
