@@ -170,10 +170,10 @@ impl<D: Live> Core<D> {
 
     /// Takes changes of health that came together.
     pub(super) fn health(&mut self, events: Vec<Event>) {
+        let mut entries = Vec::new();
         for event in events.into_iter().filter(|event| self.prober.is_current(event)) {
             let Event { backend, news, .. } = event;
-            let (what, reason) = told_of(&news);
-            self.journal.record(what, &backend, reason, &Who::Checks);
+            entries.push((backend.clone(), told_of(&news)));
             match news {
                 News::Health(HealthChange { to: Health::Down, .. }) => self.down.insert(backend),
                 News::Health(HealthChange { to: Health::Up, .. }) => self.down.remove(&backend),
@@ -182,6 +182,10 @@ impl<D: Live> Core<D> {
             };
         }
         self.settle();
+        // Afterwards, so that the time in the journal is the one at which packets go by it.
+        for (backend, (what, reason)) in entries {
+            self.journal.record(what, backend, reason, &Who::Checks);
+        }
         self.store_down();
     }
 

@@ -9,6 +9,7 @@ mod backends;
 mod bridged;
 mod calls;
 mod decap;
+mod detection;
 mod dialogs;
 mod doctor;
 mod drain;

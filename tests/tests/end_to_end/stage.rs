@@ -216,6 +216,13 @@ impl Stage {
         Ok(())
     }
 
+    /// OPTIONS to `users`, one after the other and so many a second, for as many seconds; nothing is sent twice. They run
+    /// while the test goes on.
+    pub(crate) fn begin_options(&self, users: &[String], rate: u32, seconds: u32) -> Result<Sipp> {
+        let calls = u64::from(rate) * u64::from(seconds);
+        Sipp::start(&self.lab, "options", Scenario::Options, users, calls, rate)
+    }
+
     /// `calls` calls to `users`, one after the other; they run while the test goes on.
     pub(crate) fn begin_calls(&self, users: &[String], calls: u64) -> Result<Sipp> {
         Sipp::start(&self.lab, "call", Scenario::Call, users, calls, CALL_RATE)
@@ -241,6 +248,12 @@ impl Stage {
         let place = self.servers.iter().position(|server| server.name() == name);
         self.servers.remove(place.with_context(|| format!("{name} does not run"))?).kill();
         Ok(())
+    }
+
+    /// A server that runs.
+    pub(crate) fn server(&self, name: &str) -> Result<&Kamailio> {
+        let server = self.servers.iter().find(|server| server.name() == name);
+        server.with_context(|| format!("{name} does not run"))
     }
 
     /// Starts a killed server again, with an empty memory.
