@@ -1,6 +1,6 @@
 //! What is kept of the transactions under way while a planned change moves their keys to another backend.
 
-/// Value of the map `TRANSACTIONS`, by the id of a transaction: where its first request went. One number, so that it is
+/// Value of the map `TRANSACTIONS`, by the id of a transaction ([`crate::decide::transaction_id`]): where its first request went. One number, so that it is
 /// read and written whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]

@@ -3,6 +3,7 @@
 //!
 //! Invariant: answers go to stdout and nothing else does, so that `--json` can be piped; complaints go to stderr, one
 //! sentence with its mend, and the exit code says which kind it is ([`failure`]).
+mod alone;
 mod backend;
 mod check;
 mod completions;
@@ -16,6 +17,7 @@ mod explain;
 mod failure;
 mod health;
 mod lookup;
+mod metrics;
 mod output;
 mod pcap;
 mod reload;
@@ -46,6 +48,8 @@ enum Verb {
     Check,
     /// Show VIPs, groups, backends and what was counted
     Status,
+    /// Print the figures that monitoring reads, in the format of Prometheus
+    Metrics,
     /// List and change backends
     #[command(subcommand)]
     Backend(backend::Verb),
@@ -58,7 +62,7 @@ enum Verb {
     /// Show what happened, and why: backends up and down, changes, reloads, failures
     Events(events::Args),
     /// Have the daemon read its configuration file again
-    Reload,
+    Reload(backend::Timing),
     /// Say what on this machine stands in the way of siplb, and how to mend it
     ///
     /// Kernel, privileges, interfaces, settings, addresses and routes are held against the configuration file. With a
@@ -83,12 +87,13 @@ pub fn main() -> ExitCode {
         Verb::Run => run::run(&context),
         Verb::Check => check::run(&context),
         Verb::Status => status::run(&context),
+        Verb::Metrics => metrics::run(&context),
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Reload(timing) => reload::run(&context, timing),
         Verb::Health(args) => health::run(&context, &args),
         Verb::Events(args) => events::run(&context, &args),
-        Verb::Reload => reload::run(&context),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
         Verb::Detach => detach::run(&context),

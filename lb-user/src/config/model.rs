@@ -11,9 +11,11 @@ use serde::Serialize;
 
 use super::choice::{Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 use super::hash_key::HashKey;
+use super::metrics::Metrics;
 use super::problem::Problems;
 use super::{checks, duration};
 use crate::health::Settings;
+use crate::pool::Windows;
 
 /// The whole configuration of one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,8 +30,12 @@ pub struct Config {
     pub vips: Vec<Vip>,
     /// `[[pool]]`, in the order of the file.
     pub pools: Vec<Pool>,
+    /// `[handover]`
+    pub handover: Windows,
     /// `[limits]`
     pub limits: Limits,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `peers` of `[node]`: addresses of the other nodes, whose packets to backends are left alone.
     pub peers: Vec<IpAddr>,
     /// What is legal in the file but surprising.
@@ -224,7 +230,7 @@ pub struct OwnPort {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Limits {
-    /// Pools; each holds two lookup tables of 128 KiB.
+    /// Pools; each holds four lookup tables of 128 KiB.
     pub pools: u32,
     /// Backends of all pools together.
     pub backends: u32,

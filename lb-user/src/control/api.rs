@@ -12,6 +12,7 @@ use crate::pool::State;
 
 pub use crate::daemon::journal::Entry as Event;
 pub use crate::pool::NewBackend;
+pub use crate::pool::handover::Phase;
 pub use crate::pool::lookup::Owner;
 
 /// What was counted.
@@ -54,12 +55,34 @@ pub struct Status {
     pub fingerprint: String,
     /// Interfaces that carry the program.
     pub interfaces: Vec<Interface>,
+    /// How daemon and datapath are getting on.
+    #[serde(default)]
+    pub watchdog: Watchdog,
     /// In the order of the configuration.
     pub vips: Vec<Vip>,
     /// In the order of the configuration.
     pub pools: Vec<Pool>,
     /// Sums over all VIPs, and what belongs to none.
     pub reasons: Reasons,
+    /// What belongs to none.
+    #[serde(default)]
+    pub no_vip: Reasons,
+}
+
+/// How daemon and datapath are getting on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// Seconds since the daemon's last heartbeat, which it leaves once a second; absent before the first.
+    pub heartbeat_age_s: Option<f64>,
+    /// For how many seconds the datapath was without a daemon, silences of more than three seconds all together.
+    pub alone_s: f64,
+    /// Packets that it forwarded in those.
+    pub alone_packets: u64,
+    /// Attempts to publish that failed, since the daemon started.
+    pub publish_failures: u64,
+    /// Why the pins are gone, if they are: then packets are forwarded only while the daemon lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins_lost: Option<String>,
 }
 
 /// An interface.
@@ -102,6 +125,27 @@ pub struct Pool {
     pub groups: Vec<Group>,
     /// In the order of the configuration.
     pub backends: Vec<Backend>,
+    /// The handover that is under way.
+    pub handover: Option<Handover>,
+}
+
+/// A planned change of a pool's owners that is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handover {
+    /// `recording`: users are where they were. `finishing`: they have moved, and transactions finish where they began.
+    pub phase: Phase,
+    /// For how many seconds it has been in that phase.
+    pub since_s: u64,
+    /// How many seconds the phase has left.
+    pub left_s: u64,
+    /// Slots that change their owner.
+    pub slots: u32,
+    /// The same as a part of all slots, 0 to 1.
+    pub share: f64,
+    /// Backends that are not wanted any more, and serve what they have under way.
+    pub leaving: Vec<String>,
+    /// Is something wanted that waits for the end of this one?
+    pub awaited: bool,
 }
 
 /// A group.
@@ -142,6 +186,9 @@ pub struct Backend {
     pub state: State,
     /// What the checks say: `up` or `down`.
     pub health: String,
+    /// Is it up again and kept from its users, who are with others?
+    #[serde(default)]
+    pub is_held: bool,
     /// Has it asked for less (503)? Then it keeps its users and takes nobody else's.
     #[serde(default)]
     pub is_overloaded: bool,
@@ -193,6 +240,14 @@ pub struct InPool {
     pub pool: Option<String>,
 }
 
+/// Query of every request that can move users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Do they move at once, whatever transactions are under way?
+    #[serde(default)]
+    pub now: bool,
+}
+
 /// Query of `GET /v1/lookup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup {
@@ -206,7 +261,7 @@ pub struct Lookup {
     pub vip: Option<String>,
 }
 
-/// Answer to a change: what was done. It is live when the answer comes.
+/// Answer to a change: what was done. It is live when the answer comes; a handover is under way then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// A sentence for each thing.
@@ -324,4 +379,16 @@ pub struct Explanation {
     /// Why earlier rules did not decide, a sentence each, in the order of the rules.
     #[serde(default)]
     pub passed_over: Vec<String>,
+    /// What a planned change makes of it: only while one is in progress, and only of a request that goes by its key.
+    #[serde(default)]
+    pub transaction: Option<Transaction>,
+}
+
+/// A request's transaction, while a change of its pool is in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// `not-moving`, `recorded` (it would be: explaining records nothing), `followed`, `older` or `unreadable`.
+    pub course: String,
+    /// By what it is known, in hexadecimal; none while its key stays, or when its Call-ID or CSeq can't be read.
+    pub id: Option<String>,
 }

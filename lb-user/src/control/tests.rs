@@ -1,28 +1,31 @@
 //! Client and server over a socket, with a daemon whose datapath is in memory.
 
+use std::sync::Arc;
+
 use lb_common::layout::KeySource;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Events, Explanation, Hex, NewBackend, Owner, Packets, SetState,
+    AddBackend, Backend, Digest, Done, Events, Explanation, Hex, NewBackend, Owner, Packets, Phase, SetState,
     SetWeight, Status, Unnamed,
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
 use super::health::Health;
-use super::server::{Explain, Job, serve};
+use super::server::{Beside, Job, serve};
 use super::*;
 use crate::daemon::InMemory;
 use crate::daemon::fixture::Home;
 use crate::daemon::journal::Kind as What;
+use crate::datapath::{Pinned, Vitals};
 use crate::pool::{Plan, State};
 
 /// Stands in for the kernel program, which takes root: everything is foreign to it.
 struct Foreign;
 
-impl Explain for Foreign {
+impl Beside for Foreign {
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error> {
         assert_eq!(plan.pools.len(), 1);
         let (Packets::Frames(packets) | Packets::Messages(packets)) = packets;
@@ -38,8 +41,20 @@ impl Explain for Foreign {
             group: None,
             backend: None,
             passed_over: Vec::new(),
+            transaction: None,
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
+    }
+
+    fn pinned(&self) -> Result<Option<Pinned>, Error> {
+        Ok(Some(Pinned {
+            generation: 7,
+            fingerprint: 1,
+            silence: Some(std::time::Duration::from_secs(35)),
+            packets_since: 4,
+            vitals: Vitals::default(),
+            interfaces: Vec::new(),
+        }))
     }
 }
 
@@ -61,7 +76,7 @@ impl Served {
         let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
         let listener = UnixListener::bind(&socket).unwrap();
         let tasks = [
-            tokio::spawn(async move { serve(listener, jobs, Foreign).await.unwrap() }),
+            tokio::spawn(async move { serve(listener, jobs, Arc::new(Foreign)).await.unwrap() }),
             tokio::spawn(async move {
                 while let Some(job) = requests.recv().await {
                     job(&mut daemon.core);
@@ -162,10 +177,11 @@ async fn events_are_told_and_waited_for() {
         served.client.put::<Done>("/v1/backends/a1/state", &state).await.unwrap()
     };
     let (waited, done) = tokio::join!(events("?since=1&wait_s=60"), change);
-    assert_eq!((waited.events[0].reason.as_str(), waited.last), (done.done[0].as_str(), 2));
+    assert_eq!((waited.events[0].reason.as_str(), waited.last), (done.done[0].as_str(), 3));
+    assert_eq!(waited.events[1].event, What::HandoverRecording);
     served.home.write(&["a1 10.0.0.300 a 0"]);
     refusal(served.client.post::<Done>("/v1/reload", &()).await);
-    let Events { events: told, .. } = events("?since=2").await;
+    let Events { events: told, .. } = events("?since=3").await;
     assert!(told[0].event == What::ReloadRefused && told[0].reason.contains("10.0.0.300"), "{told:?}");
 }
 
@@ -191,7 +207,8 @@ async fn backends_are_changed() {
     assert_eq!(done.done, ["b2 of p is added: 10.0.0.4:5061, group b, priority 1"]);
     let state = SetState { state: State::Maintenance };
     let _: Done = client.put("/v1/backends/b1/state", &state).await.unwrap();
-    let _: Done = client.put("/v1/backends/b1/weight?pool=p", &SetWeight { weight: 300 }).await.unwrap();
+    let _: Done =
+        client.put("/v1/backends/b1/weight?pool=p&now=true", &SetWeight { weight: 300 }).await.unwrap();
     let _: Done = client.delete("/v1/backends/a2").await.unwrap();
     let backends: Vec<Backend> = client.get("/v1/backends").await.unwrap();
     let shown: Vec<_> =
@@ -239,7 +256,16 @@ async fn a_reload_is_asked_for() {
     let served = Served::start();
     served.home.write(&["a1 10.0.0.1 a 0"]);
     let done: Done = served.client.post("/v1/reload", &()).await.unwrap();
-    assert_eq!(done.done, ["backend p/a2 is gone", "backend p/b1 is gone"]);
+    assert_eq!(done.done[..2], ["backend p/a2 is gone", "backend p/b1 is gone"]);
+    assert!(done.done[2].contains("of pool p move in 32s"), "{done:?}");
+    let status: Status = served.client.get("/v1/status").await.unwrap();
+    let handover = status.pools[0].handover.as_ref().unwrap();
+    assert_eq!(
+        (handover.phase, handover.leaving.as_slice()),
+        (Phase::Recording, &["a2".into(), "b1".into()][..])
+    );
+    let done: Done = served.client.post("/v1/reload?now=true", &()).await.unwrap();
+    assert!(done.done[0].contains("have moved at once"), "{done:?}");
 }
 
 #[tokio::test]
@@ -255,4 +281,65 @@ fn bytes_travel_as_digits() {
     for bad in [r#"{"frames":["0"]}"#, r#"{"frames":["0g"]}"#, r#"{"packets":[]}"#] {
         assert!(serde_json::from_str::<Packets>(bad).is_err(), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn figures_come_from_the_daemon_and_from_the_pins_while_it_hangs() {
+    let scrape = async |client: &Client| {
+        let text = client.text(hyper::Method::GET, "/metrics", bytes::Bytes::new()).await.unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    };
+    let served = Served::start();
+    let text = scrape(&served.client).await;
+    assert!(text.contains("\nsiplb_daemon_answers 1\n") && text.contains("siplb_backend_up{"), "{text}");
+
+    let socket = served.home.folder.path().join("hung");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (jobs, _nobody_takes_them) = unbounded_channel::<Job<InMemory>>();
+    let hung = tokio::spawn(serve(listener, jobs, Arc::new(Foreign)));
+    let client = Client::new(&socket);
+    let text = scrape(&client).await;
+    assert!(text.contains("\nsiplb_daemon_answers 0\n"), "{text}");
+    assert!(text.contains("\nsiplb_heartbeat_age_seconds 35.0\n"), "{text}");
+    let impatient = client.patient_for(std::time::Duration::from_millis(50));
+    let answer = impatient.get::<Status>("/v1/status").await;
+    assert!(matches!(answer, Err(ClientError::Hangs { .. })), "{answer:?}");
+    hung.abort();
+}
+
+#[tokio::test]
+async fn over_tcp_there_are_figures_and_nothing_else() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
+    let mut daemon = Home::new().start(InMemory::default()).unwrap();
+    let tasks = [
+        tokio::spawn(async move {
+            while let Some(job) = requests.recv().await {
+                job(&mut daemon.core);
+            }
+        }),
+        tokio::spawn(async move {
+            scrape::serve_metrics(listener, jobs, Arc::new(Foreign)).await.unwrap();
+        }),
+    ];
+    let ask = async |request: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let text = ask("GET /metrics").await;
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("openmetrics-text"), "{text}");
+    assert!(text.contains("siplb_packets_total{"), "{text}");
+    for (request, status) in [("POST /v1/reload", "404"), ("GET /v1/status", "404"), ("POST /metrics", "400")]
+    {
+        let text = ask(request).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {text}");
+    }
+    tasks.iter().for_each(JoinHandle::abort);
 }

@@ -14,13 +14,14 @@ use super::journal::{Journal, Kind as What, Who};
 use super::live::Live;
 use super::store::Store;
 use super::targets::targets;
+use super::watchdog::Noticed;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
-use crate::control::api::{Done, Interface};
+use crate::control::api::{Done, Interface, Timing};
 use crate::control::error::{Kind, told};
 use crate::health::{Cause, Change as HealthChange, Event, Health, Load, News, Prober, Silence};
 use crate::net::{Network, Watcher};
-use crate::pool::{Change, Changes, Desired, Facts, Plan, Planner, path};
+use crate::pool::{Change, Changes, Courses, Desired, Facts, Plan, Planner, State, path};
 
 /// What a daemon is started with.
 pub(super) struct Start<D> {
@@ -53,18 +54,28 @@ pub struct Core<D> {
     changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
+    /// The same and the backends that are leaving: what is live.
+    pub(super) effective: Desired,
     /// Backends that checks found down, by path.
-    down: BTreeSet<String>,
+    pub(super) down: BTreeSet<String>,
     /// Backends that asked for less, by path.
-    overloaded: BTreeSet<String>,
+    pub(super) overloaded: BTreeSet<String>,
+    /// What the pools have in effect, on its way to what is wanted.
+    pub(super) courses: Courses,
+    /// As they were stored last, if they were.
+    pub(super) stored_courses: Option<Courses>,
+    /// When the courses were advanced last.
+    pub(super) steered: Instant,
+    /// Numbers of handovers that are over, and whose records are not forgotten yet.
+    pub(super) ended: Vec<u32>,
     /// Which backends have fallen silent under traffic.
     pub(super) silence: Silence,
     network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
-    pub(super) datapath: D,
-    store: Store,
+    pub(crate) datapath: D,
+    pub(super) store: Store,
     pub(super) prober: Prober,
     /// What happened, for `siplb events`.
     pub(super) journal: Journal,
@@ -72,6 +83,7 @@ pub struct Core<D> {
     pub(super) interfaces: Vec<Interface>,
     /// Did the last attempt to publish fail?
     is_behind: bool,
+    pub(super) noticed: Noticed,
 }
 
 impl<D: Live> Core<D> {
@@ -82,7 +94,8 @@ impl<D: Live> Core<D> {
     /// When what was stored can't be used, or the datapath can't be written.
     pub(super) fn start(start: Start<D>, events: UnboundedSender<Event>) -> Result<Self> {
         let Start { file, config, fingerprint, seed, store, datapath, network, is_adopted } = start;
-        let mut changes = store.changes()?;
+        let stored = store.changes()?;
+        let mut changes = stored.clone();
         let (desired, notes) = Desired::new(&config, &mut changes);
         notes.iter().for_each(|note| log::warn!("{note}"));
         let planner = Planner::new(seed, store.ids()?);
@@ -91,6 +104,7 @@ impl<D: Live> Core<D> {
             desired.backends().any(|(pool, backend)| path(&pool.name, &backend.name) == *known)
         });
         down.iter().for_each(|path| log::info!("{path} is taken as down, as it was"));
+        let courses = if is_adopted { store.courses()?.resume(&desired) } else { Courses::default() };
         let prober = Prober::spawn(targets(&desired, &down, &network), events);
         let mut core = Self {
             file,
@@ -98,9 +112,14 @@ impl<D: Live> Core<D> {
             started: Instant::now(),
             config,
             changes,
+            effective: desired.clone(),
             desired,
             down,
             overloaded: BTreeSet::new(),
+            courses,
+            stored_courses: None,
+            steered: Instant::now(),
+            ended: Vec::new(),
             silence: Silence::default(),
             network,
             planner,
@@ -112,10 +131,17 @@ impl<D: Live> Core<D> {
             watcher: None,
             interfaces: Vec::new(),
             is_behind: false,
+            noticed: Noticed::default(),
         };
-        core.store.store_changes(&core.changes)?;
-        core.store.store_down(&core.down)?;
-        core.publish()?;
+        // A full disk is no reason to leave packets without a daemon: what is stored is read again at the next start.
+        if core.changes != stored {
+            core.store_if_it_can("the changes that no longer apply are stored still", |core| {
+                core.store.store_changes(&core.changes)
+            });
+        }
+        core.store_down();
+        core.publish(&BTreeSet::new())?;
+        core.check();
         core.journal.call(core.config.node.on_change.as_deref());
         let found = if is_adopted { "an earlier daemon's datapath goes on" } else { "on a new datapath" };
         let version = env!("CARGO_PKG_VERSION");
@@ -154,8 +180,19 @@ impl<D: Live> Core<D> {
         for (backend, (what, reason)) in entries {
             self.journal.record(what, backend, reason, &Who::Checks);
         }
-        if let Err(error) = self.store.store_down(&self.down) {
-            log::error!("the next daemon will not know which backends are down: {}", told(&error));
+        self.store_down();
+    }
+
+    fn store_down(&self) {
+        self.store_if_it_can("the next daemon will not know which backends are down", |core| {
+            core.store.store_down(&core.down)
+        });
+    }
+
+    /// Stores what is good to have; `otherwise` says what follows from its absence.
+    fn store_if_it_can(&self, otherwise: &str, store: impl FnOnce(&Self) -> Result<()>) {
+        if let Err(error) = store(self) {
+            log::error!("{otherwise}: {}", told(&error));
         }
     }
 
@@ -181,9 +218,9 @@ impl<D: Live> Core<D> {
     }
 
     /// Plans and publishes; a failure is logged, and tried again.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let was_behind = self.is_behind;
-        match self.publish() {
+        match self.publish(&BTreeSet::new()) {
             Ok(_) if was_behind => {
                 self.journal.record(
                     What::Published,
@@ -203,10 +240,16 @@ impl<D: Live> Core<D> {
         }
     }
 
-    /// Plans by what is known now, and publishes.
-    fn publish(&mut self) -> Result<u32> {
+    /// Plans by what is known now, and publishes. The users of the pools in `at_once` are not handed over.
+    fn publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
+        self.try_publish(at_once).inspect_err(|_| self.noticed.publish_failures += 1)
+    }
+
+    fn try_publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
+        let news = self.steer(at_once);
+        let effective = self.courses.effective(&self.desired);
         let facts = Facts { down: &self.down, overloaded: &self.overloaded };
-        let plan = self.planner.plan(&self.desired, facts, &self.network);
+        let plan = self.planner.plan_on(&self.courses, &effective, facts, &self.network);
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
             self.store.store_ids(self.planner.ids())?;
@@ -220,41 +263,58 @@ impl<D: Live> Core<D> {
         let before = self.datapath.generation();
         let generation = self.datapath.publish(&plan.image)?;
         self.is_behind = false;
+        let told = self.tell(&news);
         plan.differences(&self.plan).iter().for_each(|difference| log::info!("{difference}"));
         if generation != before {
             log::debug!("generation {generation} is live");
         }
         self.plan = plan;
-        Ok(generation)
+        self.effective = effective;
+        self.forget_ended();
+        self.store_courses();
+        Ok(told)
     }
 
-    /// Applies a change that the operator asked for: it is stored and live when this returns.
+    /// Applies a change that the operator asked for: when this returns it is stored, and live or, where users move, under
+    /// way. With `is_now` they move at once, whatever transactions are under way.
     ///
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.
-    pub fn change(&mut self, change: &Change) -> Result<Done, Error> {
-        let (changes, done) = self.changes.with(&self.config, change)?;
-        self.apply(self.config.clone(), changes)?;
-        log::info!("asked for: {done}");
-        self.journal.record(What::ChangeDone, "datapath", &done, &Who::Operator(None));
-        Ok(Done { done: vec![done], generation: self.datapath.generation() })
+    pub fn change(&mut self, change: &Change, timing: Timing, who: &Who) -> Result<Done, Error> {
+        let (changes, mut done) = self.changes.with(&self.config, change)?;
+        let pool = change.pool(&self.desired)?;
+        let courses = self.courses.clone();
+        if let Change::State(named, State::Active) = change
+            && self.courses.release(&pool, &named.name)
+        {
+            done += "; it was kept from going home, and goes now";
+        }
+        let at_once = if timing.now { BTreeSet::from([pool]) } else { BTreeSet::new() };
+        self.journal.record(What::ChangeRequested, "datapath", &done, who);
+        let applied = self.apply(self.config.clone(), changes, &at_once);
+        let Applied { notes, told } = applied.inspect_err(|error| {
+            self.courses = courses;
+            self.journal.record(What::ChangeRefused, "datapath", error.to_string(), &Who::Daemon);
+        })?;
+        let done = [done].into_iter().chain(notes).chain(told).collect();
+        Ok(Done { done, generation: self.datapath.generation() })
     }
 
-    /// Reads the configuration file again and applies what changed in it.
+    /// Reads the configuration file again and applies what changed in it; by [`Timing`] users who move do so at once.
     ///
     /// # Errors
     /// When the file is wrong or changes what only a restart can; nothing has changed then.
-    pub fn reload(&mut self) -> Result<Done, Error> {
-        let reloaded = self.reload_file();
+    pub fn reload(&mut self, timing: Timing, who: &Who) -> Result<Done, Error> {
+        let reloaded = self.reload_file(timing);
         let (what, reason) = match &reloaded {
             Ok(done) => (What::Reload, done.done.join("; ")),
             Err(error) => (What::ReloadRefused, error.to_string()),
         };
-        self.journal.record(what, self.file.display().to_string(), reason, &Who::File);
+        self.journal.record(what, self.file.display().to_string(), reason, who);
         reloaded
     }
 
-    fn reload_file(&mut self) -> Result<Done, Error> {
+    fn reload_file(&mut self, timing: Timing) -> Result<Done, Error> {
         let config = config::load(&self.file).map_err(|error| {
             Error::new(
                 Kind::Bad,
@@ -262,16 +322,22 @@ impl<D: Live> Core<D> {
                 "mend the file and reload again; until then nothing changes",
             )
         })?;
-        let fixed = only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        let mut fixed =
+            only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        if self.config.metrics != config.metrics {
+            fixed.push("metrics.listen");
+        }
         if !fixed.is_empty() {
             let what = format!("{} can't change while the daemon runs", fixed.join(", "));
             return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));
         }
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
         let before = self.desired.clone();
-        let notes = self.apply(config, self.changes.clone())?;
+        let pools = config.pools.iter().map(|pool| pool.name.clone());
+        let at_once = if timing.now { pools.collect() } else { BTreeSet::new() };
+        let Applied { notes, told } = self.apply(config, self.changes.clone(), &at_once)?;
         let mut done = self.desired.differences(&before);
-        done.extend(notes);
+        done.extend(notes.into_iter().chain(told));
         if done.is_empty() {
             done.push("nothing is changed".to_owned());
         }
@@ -279,30 +345,42 @@ impl<D: Live> Core<D> {
         Ok(Done { done, generation: self.datapath.generation() })
     }
 
-    /// Takes another configuration and other changes, or neither. Returns what was dropped of the changes.
-    fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
+    /// Takes another configuration and other changes, or neither.
+    fn apply(
+        &mut self,
+        config: Config,
+        mut changes: Changes,
+        at_once: &BTreeSet<String>,
+    ) -> Result<Applied, Error> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
-            self.store.store_changes(&changes)?;
+            self.store.store_changes(&changes).map_err(|error| {
+                let mend = "nothing is changed; make room on the disk of node.state-dir, or let the daemon write there";
+                Error::new(Kind::Failed, told(&error), mend)
+            })?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
         let (down, overloaded) = (self.down.clone(), self.overloaded.clone());
+        let courses = self.courses.clone();
         self.forget_the_moved(&before);
-        if let Err(error) = self.publish() {
-            self.desired = before;
-            self.down = down;
-            self.overloaded = overloaded;
-            if is_new && let Err(error) = self.store.store_changes(&self.changes) {
-                log::error!("a change that was refused is stored all the same: {}", told(&error));
+        let told = match self.publish(at_once) {
+            Ok(told) => told,
+            Err(error) => {
+                (self.desired, self.down, self.overloaded) = (before, down, overloaded);
+                self.courses = courses;
+                self.ended.clear();
+                if is_new && let Err(error) = self.store.store_changes(&self.changes) {
+                    log::error!("a change that was refused is stored all the same: {}", told(&error));
+                }
+                return Err(error.into());
             }
-            return Err(error.into());
-        }
+        };
         self.config = config;
         self.journal.call(self.config.node.on_change.as_deref());
         self.changes = changes;
         self.follow();
-        Ok(notes)
+        Ok(Applied { notes, told })
     }
 
     /// What was found out about a backend that is gone, or elsewhere now, doesn't hold any more.
@@ -313,7 +391,8 @@ impl<D: Live> Core<D> {
                 .map(|(pool, backend)| (path(&pool.name, &backend.name), backend.socket()))
                 .collect()
         };
-        let (old, new) = (sockets(before), sockets(&self.desired));
+        let effective = |desired| sockets(&self.courses.effective(desired));
+        let (old, new) = (effective(before), effective(&self.desired));
         let stays = |path: &String| old.iter().any(|known| known.0 == *path && new.contains(known));
         self.down.retain(stays);
         self.overloaded.retain(stays);
@@ -323,13 +402,13 @@ impl<D: Live> Core<D> {
     fn follow(&mut self) {
         self.check();
         if let Some(watcher) = &self.watcher {
-            watcher.set_backends(Self::addresses(&self.desired));
+            watcher.set_backends(Self::addresses(&self.effective));
         }
     }
 
     /// Checks what is wanted now, by the way that is known now.
-    fn check(&mut self) {
-        self.prober.update(targets(&self.desired, &self.down, &self.network));
+    pub(super) fn check(&mut self) {
+        self.prober.update(targets(&self.effective, &self.down, &self.network));
     }
 
     /// Is the backend up, by what was made of the checks?
@@ -361,6 +440,14 @@ fn told_of(news: &News) -> (What, String) {
             (What::BackendRelieved, "the time is over for which it asked to be spared".to_owned())
         }
     }
+}
+
+/// What came of applying something.
+struct Applied {
+    /// What of the run-time changes was dropped.
+    notes: Vec<String>,
+    /// What becomes of the users.
+    told: Vec<String>,
 }
 
 /// The keys whose change takes a restart, of those that differ.

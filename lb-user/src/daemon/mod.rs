@@ -8,12 +8,14 @@
 //! last. Another daemon adopts it; `siplb detach` takes it off.
 mod checks;
 mod core;
+mod course;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod journal;
 mod live;
 mod run;
+mod service;
 mod setup;
 mod store;
 mod suspicion;
@@ -21,6 +23,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watchdog;
 
 pub use core::Core;
 pub use live::{InMemory, Live};

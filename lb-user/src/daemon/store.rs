@@ -1,5 +1,6 @@
 //! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`),
-//! the backends that are down (`down.json`), the journal (`events.jsonl`), and the lock that keeps a second daemon away (`lock`).
+//! the backends that are down (`down.json`), what the pools have in effect (`courses.json`), the journal
+//! (`events.jsonl`), and the lock that keeps a second daemon away (`lock`).
 //!
 //! A file is replaced in one step, by a rename after its content has reached the disk: a crash leaves the old one or
 //! the new one.
@@ -14,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::course;
 use super::journal::Journal;
 use crate::pool::{Changes, Ids};
 
@@ -27,6 +29,7 @@ pub(super) struct Store {
 const CHANGES: &str = "runtime.json";
 const IDS: &str = "ids.json";
 const DOWN: &str = "down.json";
+const COURSES: &str = "courses.json";
 
 impl Store {
     /// Makes the folder if it isn't there, and locks it.
@@ -110,6 +113,22 @@ impl Store {
         self.store(DOWN, down)
     }
 
+    /// The stored courses; none where nothing was stored.
+    ///
+    /// # Errors
+    /// As [`Store::changes`].
+    pub(super) fn courses(&self) -> Result<course::Stored> {
+        self.load(COURSES)
+    }
+
+    /// Stores the courses.
+    ///
+    /// # Errors
+    /// As [`Store::store_changes`].
+    pub(super) fn store_courses(&self, courses: &course::Stored) -> Result<()> {
+        self.store(COURSES, courses)
+    }
+
     fn load<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {
         let path = self.folder.join(name);
         match fs::read(&path) {
@@ -131,10 +150,14 @@ impl Store {
 /// Replaces a file in one step.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+        // On a full disk not even half a file is to stay; what counts is the error at hand.
+        let _ = fs::remove_file(&new);
+    })?;
     // The rename itself is in the folder.
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -34,7 +34,7 @@ impl<D: Live> Core<D> {
     /// Has the backends of these ids checked at once.
     pub(super) fn check_now(&self, ids: &[u32], cause: Cause) {
         let ids: BTreeSet<u32> = ids.iter().copied().collect();
-        let paths = self.desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
+        let paths = self.effective.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
         let meant = |path: &String| self.planner.ids().backends.get(path).is_some_and(|id| ids.contains(&id));
         let paths: Vec<String> = paths.filter(meant).collect();
         self.prober.check_now(paths.iter().map(String::as_str), cause);

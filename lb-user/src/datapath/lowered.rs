@@ -265,6 +265,28 @@ mod tests {
     }
 
     #[test]
+    fn a_change_in_progress_is_told_to_every_port_of_its_vip() {
+        let mut image = image();
+        image.backends.get_mut(&2).unwrap().own_port = Some(image::OwnPort { vip_port: 15_061, port: 5071 });
+        image.backends.get_mut(&1).unwrap().is_up = false;
+        image.groups.insert(1, image::Group { active: Some(1), other: Some(2) });
+        let told = |image: &Image| {
+            let told = |vip: &Vip| (vip.change, vip.other_table, vip.is_switched);
+            Lowered::new(image).vips.values().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&image), [(0, 0, 0); 2]);
+        let mut change = image::Moving { number: 7, other_table: Some(2), phase: Phase::Recording };
+        image.vips.get_mut(&1).unwrap().change = Some(change);
+        assert_eq!(told(&image), [(7, 2, 0); 2]);
+        change.phase = Phase::Switched;
+        image.vips.get_mut(&1).unwrap().change = Some(change);
+        assert_eq!(told(&image), [(7, 2, 1); 2]);
+        let lowered = Lowered::new(&image);
+        assert_eq!((lowered.groups[&1].active, lowered.groups[&1].other), (1, 2));
+        assert_eq!((lowered.backends[&1].is_up, lowered.backends[&2].is_up), (0, 1));
+    }
+
+    #[test]
     fn a_port_of_its_own_leads_both_ways() {
         let mut image = image();
         image.backends.get_mut(&2).unwrap().own_port = Some(image::OwnPort { vip_port: 15_061, port: 5071 });

@@ -96,6 +96,11 @@ impl Sizes {
         limit + 1
     }
 
+    /// Lookup tables: a pool has one, and during a handover another.
+    pub(super) const fn tables(&self) -> u32 {
+        2 * self.pools
+    }
+
     /// Every array and hash map with its number of entries. Hash maps hold both halves.
     fn maps(&self) -> [(&'static str, u32); 13] {
         [
@@ -105,7 +110,7 @@ impl Sizes {
             ("NAMES", 4 * self.names),
             ("FRAGMENTS", self.fragments),
             ("TRANSACTIONS", self.transactions),
-            ("TABLES", 2 * Self::entries(self.pools)),
+            ("TABLES", 2 * Self::entries(self.tables())),
             ("GROUPS", 2 * Self::entries(self.groups)),
             ("BACKENDS", 2 * Self::entries(self.backends)),
             ("NEXT_HOPS", 2 * Self::entries(self.backends)),
@@ -129,11 +134,13 @@ pub(super) enum Maps<'a> {
     Private,
 }
 
-/// Loads a program; with `trace` the instance says what it decides.
+/// Loads a program; with `trace` the instance says what it decides. One that shares the live state leaves no traces in it.
 pub(super) fn load(code: Code<'_>, sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, OpenError> {
     let mut loader = EbpfLoader::new();
     let trace = u32::from(trace);
     loader.override_global("TRACE_ON", &trace, true);
+    let observer = u32::from(matches!(maps, Maps::SharedState(_)));
+    loader.override_global("OBSERVER", &observer, true);
     for (name, entries) in sizes.maps() {
         loader.map_max_entries(name, entries);
     }

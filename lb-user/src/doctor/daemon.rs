@@ -193,6 +193,7 @@ mod tests {
             state: *state,
             is_overloaded: false,
             health: (*health).to_owned(),
+            is_held: false,
             since_s: 7,
             last_check: Some("no answer within 500ms".to_owned()),
             round_trip_ms: None,
@@ -207,6 +208,7 @@ mod tests {
             panic: false,
             groups: Vec::new(),
             backends: backends.iter().map(backend).collect(),
+            handover: None,
         };
         api::Status {
             version: "0.1.0".to_owned(),
@@ -215,9 +217,11 @@ mod tests {
             uptime_s: 1,
             fingerprint: "00001234".to_owned(),
             interfaces: Vec::new(),
+            watchdog: api::Watchdog::default(),
             vips: Vec::new(),
             pools: vec![pool],
             reasons: api::Reasons::new(),
+            no_vip: api::Reasons::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::net::Network;
 const SEED: u64 = 7;
 
 /// A file with pool `p` of these backends: name, group, priority.
-fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
+pub(super) fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
     let mut text = format!(
         "[node]\ninterfaces = [\"eth0\"]\nhash-key = \"hex:{}\"\n[[vip]]\naddress = \"192.0.2.10\"\npool = \"p\"\n\
          [[pool]]\nname = \"p\"\n{pool_keys}\n",

@@ -337,18 +337,10 @@ fn what_is_not_done_yet_is_refused_and_not_ignored() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_kept_with_a_warning() {
-    assert_eq!(
-        pool("failback = \"manual\"").warnings(),
-        "siplb.toml:13: pool.failback: users go home as soon as their group is up again; keep it for later, or leave it out"
-    );
-}
-
-#[test]
 fn what_has_an_effect_gives_no_warning() {
     let lines = Lines {
         vip: "names = [\"sip.example.com\"]",
-        pool: "forward = \"dsr\"",
+        pool: "forward = \"dsr\"\nfailback = \"manual\"\nhold-down = \"5s\"",
         backend: "aliases = [\"B1.sip.example.com\", \"b1:5061\"]",
         ..Lines::default()
     };

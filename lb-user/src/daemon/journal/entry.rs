@@ -36,16 +36,24 @@ pub enum Kind {
     BackendOverloaded,
     /// A backend that had asked for less takes all again.
     BackendRelieved,
-    /// Users go home to a group, or to a backend, that was down.
+    /// The time of a backend that was down has come: its users are handed over to it, or are there.
     Failback,
-    /// A change was accepted.
+    /// A change that somebody asked for was accepted.
     ChangeRequested,
-    /// A planned change has reached its second phase: new transactions go by the new table.
-    ChangeSwitched,
-    /// A change is complete.
-    ChangeDone,
-    /// A change was given up, or refused.
+    /// It could not be carried out after all; nothing changed.
     ChangeRefused,
+    /// A handover began, or has another aim: users are where they were, and their transactions are recorded.
+    HandoverRecording,
+    /// Its users have moved, and recorded transactions finish where they began.
+    HandoverSwitched,
+    /// They are back where they were.
+    HandoverBack,
+    /// It is over, or was called off before anybody had moved.
+    HandoverOver,
+    /// What is wanted now waits for the end of a handover.
+    HandoverAwaited,
+    /// Users have moved without a handover.
+    MovedAtOnce,
     /// The configuration file was read again.
     Reload,
     /// The configuration file could not be taken; nothing changed.
@@ -82,9 +90,13 @@ impl Kind {
             Self::BackendRelieved => "backend-relieved",
             Self::Failback => "failback",
             Self::ChangeRequested => "change-requested",
-            Self::ChangeSwitched => "change-switched",
-            Self::ChangeDone => "change-done",
             Self::ChangeRefused => "change-refused",
+            Self::HandoverRecording => "handover-recording",
+            Self::HandoverSwitched => "handover-switched",
+            Self::HandoverBack => "handover-back",
+            Self::HandoverOver => "handover-over",
+            Self::HandoverAwaited => "handover-awaited",
+            Self::MovedAtOnce => "moved-at-once",
             Self::Reload => "reload",
             Self::ReloadRefused => "reload-refused",
             Self::PublishFailed => "publish-failed",
@@ -135,7 +147,7 @@ mod tests {
     #[test]
     fn a_kind_is_printed_as_json_has_it() {
         let text = |kind: Kind| serde_json::to_string(&kind).unwrap();
-        for kind in [Kind::BackendUp, Kind::PublishFailed, Kind::ChangeSwitched, Kind::Other] {
+        for kind in [Kind::BackendUp, Kind::PublishFailed, Kind::HandoverSwitched, Kind::Other] {
             assert_eq!(text(kind), format!("\"{kind}\""));
         }
         assert_eq!(serde_json::from_str::<Kind>("\"of-tomorrow\"").unwrap(), Kind::Other);
