@@ -52,7 +52,7 @@ enum Verb {
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
     /// Have the daemon read its configuration file again
-    Reload,
+    Reload(backend::Timing),
     /// Say what on this machine stands in the way of siplb, and how to mend it
     ///
     /// Kernel, privileges, interfaces, settings, addresses and routes are held against the configuration file. With a
@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
-        Verb::Reload => reload::run(&context),
+        Verb::Reload(timing) => reload::run(&context, timing),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
         Verb::Detach => detach::run(&context),

@@ -153,11 +153,6 @@ impl<'a> Table<'a> {
         self.report.refuse(&self.at(key), fault);
     }
 
-    /// Reports what is legal but surprising about `key`.
-    pub(super) fn warn(&self, key: &str, fault: Fault) {
-        self.report.warn(&self.at(key), fault);
-    }
-
     /// Reports that a required `key` is absent, with what it could be.
     pub(super) fn refuse_absence(&self, key: &str, example: &str) {
         if self.report.is_whole() {

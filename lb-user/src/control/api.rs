@@ -11,6 +11,7 @@ use crate::config::{KeyRule, Transport, XdpMode};
 use crate::pool::State;
 
 pub use crate::pool::NewBackend;
+pub use crate::pool::handover::Phase;
 pub use crate::pool::lookup::Owner;
 
 /// What was counted.
@@ -101,6 +102,27 @@ pub struct Pool {
     pub groups: Vec<Group>,
     /// In the order of the configuration.
     pub backends: Vec<Backend>,
+    /// The handover that is under way.
+    pub handover: Option<Handover>,
+}
+
+/// A planned change of a pool's owners that is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handover {
+    /// `recording`: users are where they were. `finishing`: they have moved, and transactions finish where they began.
+    pub phase: Phase,
+    /// For how many seconds it has been in that phase.
+    pub since_s: u64,
+    /// How many seconds the phase has left.
+    pub left_s: u64,
+    /// Slots that change their owner.
+    pub slots: u32,
+    /// The same as a part of all slots, 0 to 1.
+    pub share: f64,
+    /// Backends that are not wanted any more, and serve what they have under way.
+    pub leaving: Vec<String>,
+    /// Is something wanted that waits for the end of this one?
+    pub awaited: bool,
 }
 
 /// A group.
@@ -141,6 +163,8 @@ pub struct Backend {
     pub state: State,
     /// What the checks say: `up` or `down`.
     pub health: String,
+    /// Is it up again and kept from its users, who are with others?
+    pub held: bool,
     /// For how many seconds they have said so.
     pub since_s: u64,
     /// How the last check ended; absent before the first.
@@ -189,6 +213,14 @@ pub struct InPool {
     pub pool: Option<String>,
 }
 
+/// Query of every request that can move users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Do they move at once, whatever transactions are under way?
+    #[serde(default)]
+    pub now: bool,
+}
+
 /// Query of `GET /v1/lookup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup {
@@ -202,7 +234,7 @@ pub struct Lookup {
     pub vip: Option<String>,
 }
 
-/// Answer to a change: what was done. It is live when the answer comes.
+/// Answer to a change: what was done. It is live when the answer comes; a handover is under way then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// A sentence for each thing.

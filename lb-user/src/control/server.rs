@@ -12,7 +12,7 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
     AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
-    SetWeight, Status, Unnamed,
+    SetWeight, Status, Timing, Unnamed,
 };
 use super::error::{Error, Kind};
 use crate::config;
@@ -77,8 +77,8 @@ impl<D: Live> Daemon<D> {
         answered.await.map_err(|_| ended())?
     }
 
-    async fn change(&self, change: Change) -> Answer<Done> {
-        self.ask(move |core| core.change(&change)).await.map(Json)
+    async fn change(&self, change: Change, timing: Timing) -> Answer<Done> {
+        self.ask(move |core| core.change(&change, timing)).await.map(Json)
     }
 }
 
@@ -128,6 +128,7 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
 
 async fn add<D: Live>(
     State(daemon): On<D>,
+    Asked(timing): Asked<Timing>,
     Body(AddBackend { pool, backend }): Body<AddBackend>,
 ) -> Answer<Done> {
     let bad = |fault: config::Fault| Error::new(Kind::Bad, fault.what, fault.mend);
@@ -140,34 +141,37 @@ async fn add<D: Live>(
     backend.weight.map_or(Ok(()), weight)?;
     let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
     let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }).await
+    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }, timing).await
 }
 
 async fn remove<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
 ) -> Answer<Done> {
-    daemon.change(Change::Remove(Named { pool: of.pool, name })).await
+    daemon.change(Change::Remove(Named { pool: of.pool, name }), timing).await
 }
 
 async fn set_state<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetState { state }): Body<SetState>,
 ) -> Answer<Done> {
-    daemon.change(Change::State(Named { pool: of.pool, name }, state)).await
+    daemon.change(Change::State(Named { pool: of.pool, name }, state), timing).await
 }
 
 async fn set_weight<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
     weight(wanted)?;
-    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted)).await
+    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted), timing).await
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -196,8 +200,8 @@ async fn explain_packets<D: Live>(
     explained.await.map_err(Error::failed)?.map(Json)
 }
 
-async fn reload<D: Live>(State(daemon): On<D>) -> Answer<Done> {
-    daemon.ask(|core| core.reload()).await.map(Json)
+async fn reload<D: Live>(State(daemon): On<D>, Asked(timing): Asked<Timing>) -> Answer<Done> {
+    daemon.ask(move |core| core.reload(timing)).await.map(Json)
 }
 
 /// The bounds of the file's key of that name.

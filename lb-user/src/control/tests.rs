@@ -6,8 +6,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, Hex, NewBackend, Owner, Packets, SetState, SetWeight,
-    Status, Unnamed,
+    AddBackend, Backend, Digest, Done, Explanation, Hex, NewBackend, Owner, Packets, Phase, SetState,
+    SetWeight, Status, Unnamed,
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
@@ -153,7 +153,8 @@ async fn backends_are_changed() {
     assert_eq!(done.done, ["b2 of p is added: 10.0.0.4:5061, group b, priority 1"]);
     let state = SetState { state: State::Maintenance };
     let _: Done = client.put("/v1/backends/b1/state", &state).await.unwrap();
-    let _: Done = client.put("/v1/backends/b1/weight?pool=p", &SetWeight { weight: 300 }).await.unwrap();
+    let _: Done =
+        client.put("/v1/backends/b1/weight?pool=p&now=true", &SetWeight { weight: 300 }).await.unwrap();
     let _: Done = client.delete("/v1/backends/a2").await.unwrap();
     let backends: Vec<Backend> = client.get("/v1/backends").await.unwrap();
     let shown: Vec<_> =
@@ -201,7 +202,16 @@ async fn a_reload_is_asked_for() {
     let served = Served::start();
     served.home.write(&["a1 10.0.0.1 a 0"]);
     let done: Done = served.client.post("/v1/reload", &()).await.unwrap();
-    assert_eq!(done.done, ["backend p/a2 is gone", "backend p/b1 is gone"]);
+    assert_eq!(done.done[..2], ["backend p/a2 is gone", "backend p/b1 is gone"]);
+    assert!(done.done[2].contains("of pool p move in 32s"), "{done:?}");
+    let status: Status = served.client.get("/v1/status").await.unwrap();
+    let handover = status.pools[0].handover.as_ref().unwrap();
+    assert_eq!(
+        (handover.phase, handover.leaving.as_slice()),
+        (Phase::Recording, &["a2".into(), "b1".into()][..])
+    );
+    let done: Done = served.client.post("/v1/reload?now=true", &()).await.unwrap();
+    assert!(done.done[0].contains("have moved at once"), "{done:?}");
 }
 
 #[tokio::test]

@@ -10,16 +10,17 @@ use std::time::Instant;
 use anyhow::Result;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::course;
 use super::live::Live;
 use super::store::Store;
 use super::targets::targets;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
-use crate::control::api::{Done, Interface};
+use crate::control::api::{Done, Interface, Timing};
 use crate::control::error::{Kind, told};
 use crate::health::{Event, Health, Prober};
 use crate::net::{Network, Watcher};
-use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
+use crate::pool::{Change, Changes, Courses, Desired, Facts, Plan, Planner, State, path};
 
 /// What a daemon is started with.
 pub(super) struct Start<D> {
@@ -52,14 +53,24 @@ pub struct Core<D> {
     changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
+    /// The same and the backends that are leaving: what is live.
+    pub(super) effective: Desired,
     /// Backends that checks found down, by path.
-    down: BTreeSet<String>,
+    pub(super) down: BTreeSet<String>,
+    /// Backends that say that they are overloaded, by path.
+    pub(super) overloaded: BTreeSet<String>,
+    /// What the pools have in effect, on its way to what is wanted.
+    pub(super) courses: Courses,
+    /// As they were stored last, if they were.
+    pub(super) stored_courses: Option<Courses>,
+    /// Numbers of handovers that are over, and whose records are not forgotten yet.
+    pub(super) ended: Vec<u32>,
     network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
     pub(super) datapath: D,
-    store: Store,
+    pub(super) store: Store,
     pub(super) prober: Prober,
     watcher: Option<Watcher>,
     pub(super) interfaces: Vec<Interface>,
@@ -84,6 +95,7 @@ impl<D: Live> Core<D> {
             desired.backends().any(|(pool, backend)| path(&pool.name, &backend.name) == *known)
         });
         down.iter().for_each(|path| log::info!("{path} is taken as down, as it was"));
+        let courses = if is_adopted { store.courses()?.resume(&desired) } else { Courses::default() };
         let prober = Prober::spawn(targets(&desired, &down, &network), events);
         let mut core = Self {
             file,
@@ -91,8 +103,13 @@ impl<D: Live> Core<D> {
             started: Instant::now(),
             config,
             changes,
+            effective: desired.clone(),
             desired,
             down,
+            overloaded: BTreeSet::new(),
+            courses,
+            stored_courses: None,
+            ended: Vec::new(),
             network,
             planner,
             plan: Plan::default(),
@@ -105,7 +122,8 @@ impl<D: Live> Core<D> {
         };
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
-        core.publish()?;
+        core.publish(&BTreeSet::new())?;
+        core.check();
         Ok(core)
     }
 
@@ -138,7 +156,7 @@ impl<D: Live> Core<D> {
 
     /// Takes word from the datapath that nobody listens on the SIP ports of these backends: checks have to tell.
     pub(super) fn unreachable(&mut self, ids: &[u32]) {
-        let paths = self.desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
+        let paths = self.effective.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
         for path in paths {
             if self.planner.ids().backends.get(&path).is_some_and(|id| ids.contains(&id)) {
                 // Whoever can forge such packets must not fill the log with them; the check itself is limited.
@@ -163,15 +181,22 @@ impl<D: Live> Core<D> {
     }
 
     /// Plans and publishes; a failure is logged, and tried again.
-    fn settle(&mut self) {
-        if let Err(error) = self.publish() {
+    pub(super) fn settle(&mut self) {
+        if let Err(error) = self.publish(&BTreeSet::new()) {
             log::error!("what is live is not up to date, will try again: {}", told(&error));
         }
     }
 
-    /// Plans by what is known now, and publishes.
-    fn publish(&mut self) -> Result<u32> {
-        let plan = self.planner.plan(&self.desired, &self.down, &self.network);
+    /// Plans by what is known now, and publishes. The users of the pools in `at_once` are not handed over.
+    fn publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
+        let news = self.steer(at_once);
+        let effective = self.courses.effective(&self.desired);
+        let plan = self.planner.plan_of(Facts {
+            desired: &effective,
+            courses: &self.courses,
+            down: &self.down,
+            network: &self.network,
+        });
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
             self.store.store_ids(self.planner.ids())?;
@@ -185,30 +210,49 @@ impl<D: Live> Core<D> {
         let before = self.datapath.generation();
         let generation = self.datapath.publish(&plan.image)?;
         self.is_behind = false;
+        let told: Vec<String> =
+            news.iter().map(|(pool, news)| course::sentence(pool, news, &self.desired)).collect();
+        told.iter().for_each(|sentence| log::info!("{sentence}"));
         plan.differences(&self.plan).iter().for_each(|difference| log::info!("{difference}"));
         if generation != before {
             log::debug!("generation {generation} is live");
         }
         self.plan = plan;
-        Ok(generation)
+        self.effective = effective;
+        self.forget_ended();
+        self.store_courses();
+        Ok(told)
     }
 
-    /// Applies a change that the operator asked for: it is stored and live when this returns.
+    /// Applies a change that the operator asked for: when this returns it is stored, and live or, where users move, under
+    /// way. With `is_now` they move at once, whatever transactions are under way.
     ///
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.
-    pub fn change(&mut self, change: &Change) -> Result<Done, Error> {
-        let (changes, done) = self.changes.with(&self.config, change)?;
-        self.apply(self.config.clone(), changes)?;
+    pub fn change(&mut self, change: &Change, timing: Timing) -> Result<Done, Error> {
+        let (changes, mut done) = self.changes.with(&self.config, change)?;
+        let pool = change.pool(&self.desired)?;
+        let courses = self.courses.clone();
+        if let Change::State(named, State::Active) = change
+            && self.courses.release(&pool, &named.name)
+        {
+            done += "; it was kept from going home, and goes now";
+        }
+        let at_once = if timing.now { BTreeSet::from([pool]) } else { BTreeSet::new() };
+        let Applied { notes, told } =
+            self.apply(self.config.clone(), changes, &at_once).inspect_err(|_| {
+                self.courses = courses;
+            })?;
         log::info!("asked for: {done}");
-        Ok(Done { done: vec![done], generation: self.datapath.generation() })
+        let done = [done].into_iter().chain(notes).chain(told).collect();
+        Ok(Done { done, generation: self.datapath.generation() })
     }
 
-    /// Reads the configuration file again and applies what changed in it.
+    /// Reads the configuration file again and applies what changed in it; by [`Timing`] users who move do so at once.
     ///
     /// # Errors
     /// When the file is wrong or changes what only a restart can; nothing has changed then.
-    pub fn reload(&mut self) -> Result<Done, Error> {
+    pub fn reload(&mut self, timing: Timing) -> Result<Done, Error> {
         let config = config::load(&self.file).map_err(|error| {
             Error::new(
                 Kind::Bad,
@@ -223,9 +267,11 @@ impl<D: Live> Core<D> {
         }
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
         let before = self.desired.clone();
-        let notes = self.apply(config, self.changes.clone())?;
+        let pools = config.pools.iter().map(|pool| pool.name.clone());
+        let at_once = if timing.now { pools.collect() } else { BTreeSet::new() };
+        let Applied { notes, told } = self.apply(config, self.changes.clone(), &at_once)?;
         let mut done = self.desired.differences(&before);
-        done.extend(notes);
+        done.extend(notes.into_iter().chain(told));
         if done.is_empty() {
             done.push("nothing is changed".to_owned());
         }
@@ -233,28 +279,36 @@ impl<D: Live> Core<D> {
         Ok(Done { done, generation: self.datapath.generation() })
     }
 
-    /// Takes another configuration and other changes, or neither. Returns what was dropped of the changes.
-    fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
+    /// Takes another configuration and other changes, or neither.
+    fn apply(
+        &mut self,
+        config: Config,
+        mut changes: Changes,
+        at_once: &BTreeSet<String>,
+    ) -> Result<Applied, Error> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
             self.store.store_changes(&changes)?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
-        let down = self.down.clone();
+        let (down, courses) = (self.down.clone(), self.courses.clone());
         self.forget_the_moved(&before);
-        if let Err(error) = self.publish() {
-            self.desired = before;
-            self.down = down;
-            if is_new && let Err(error) = self.store.store_changes(&self.changes) {
-                log::error!("a change that was refused is stored all the same: {}", told(&error));
+        let told = match self.publish(at_once) {
+            Ok(told) => told,
+            Err(error) => {
+                (self.desired, self.down, self.courses) = (before, down, courses);
+                self.ended.clear();
+                if is_new && let Err(error) = self.store.store_changes(&self.changes) {
+                    log::error!("a change that was refused is stored all the same: {}", told(&error));
+                }
+                return Err(error.into());
             }
-            return Err(error.into());
-        }
+        };
         self.config = config;
         self.changes = changes;
         self.follow();
-        Ok(notes)
+        Ok(Applied { notes, told })
     }
 
     /// What was found out about a backend that is gone, or elsewhere now, doesn't hold any more.
@@ -265,7 +319,8 @@ impl<D: Live> Core<D> {
                 .map(|(pool, backend)| (path(&pool.name, &backend.name), backend.socket()))
                 .collect()
         };
-        let (old, new) = (sockets(before), sockets(&self.desired));
+        let effective = |desired| sockets(&self.courses.effective(desired));
+        let (old, new) = (effective(before), effective(&self.desired));
         self.down.retain(|path| old.iter().any(|known| known.0 == *path && new.contains(known)));
     }
 
@@ -273,19 +328,27 @@ impl<D: Live> Core<D> {
     fn follow(&mut self) {
         self.check();
         if let Some(watcher) = &self.watcher {
-            watcher.set_backends(Self::addresses(&self.desired));
+            watcher.set_backends(Self::addresses(&self.effective));
         }
     }
 
     /// Checks what is wanted now, by the way that is known now.
-    fn check(&mut self) {
-        self.prober.update(targets(&self.desired, &self.down, &self.network));
+    pub(super) fn check(&mut self) {
+        self.prober.update(targets(&self.effective, &self.down, &self.network));
     }
 
     /// Is the backend up, by what was made of the checks?
     pub(super) fn is_up(&self, path: &str) -> bool {
         !self.down.contains(path)
     }
+}
+
+/// What came of applying something.
+struct Applied {
+    /// What of the run-time changes was dropped.
+    notes: Vec<String>,
+    /// What becomes of the users.
+    told: Vec<String>,
 }
 
 /// The keys whose change takes a restart, of those that differ.

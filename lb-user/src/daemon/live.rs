@@ -48,6 +48,12 @@ pub trait Live: Send + 'static {
     /// # Errors
     /// When they can't be written.
     fn reset_vip(&mut self, number: u32) -> Result<()>;
+
+    /// Forgets the transactions that were recorded while this change was in progress.
+    ///
+    /// # Errors
+    /// When they can't be removed.
+    fn forget_transactions(&mut self, change: u32) -> Result<()>;
 }
 
 impl Live for Datapath {
@@ -82,6 +88,10 @@ impl Live for Datapath {
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         Ok(self.reset_vip(number)?)
     }
+
+    fn forget_transactions(&mut self, change: u32) -> Result<()> {
+        Ok(self.forget_transactions(change)?)
+    }
 }
 
 /// A datapath in memory: it forwards nothing, and remembers what it was told.
@@ -95,6 +105,8 @@ pub struct InMemory {
     pub counters: Counters,
     /// What named nobody.
     pub unnamed: Vec<Unnamed>,
+    /// The changes whose transactions it was told to forget, in that order.
+    pub forgotten_changes: Vec<u32>,
     /// Does it refuse to publish?
     pub is_broken: bool,
 }
@@ -137,7 +149,13 @@ impl Live for InMemory {
 
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         self.counters.vips.remove(&number);
+        self.counters.changes.remove(&number);
         self.unnamed.retain(|unnamed| unnamed.vip != number);
+        Ok(())
+    }
+
+    fn forget_transactions(&mut self, change: u32) -> Result<()> {
+        self.forgotten_changes.push(change);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
 //! last. Another daemon adopts it; `siplb detach` takes it off.
 mod core;
+mod course;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::core::{Core, Start};
 use super::setup;
 use super::store::Store;
 use crate::config::{Config, XdpMode};
-use crate::control::api::Interface;
+use crate::control::api::{Interface, Timing};
 use crate::control::server::{self, Job};
 use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
@@ -120,14 +120,23 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
             }
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
-                if let Err(error) = core.reload() {
+                if let Err(error) = core.reload(Timing::default()) {
                     log::error!("the configuration stays as it is: {error}");
                 }
             }
             _ = retry.tick() => core.retry(),
+            () = until(core.wake()) => core.turn(),
             // Last, since whoever forges such packets could keep it busy.
             unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
         }
+    }
+}
+
+/// Waits for a moment, or for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

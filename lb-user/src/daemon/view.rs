@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lb_common::layout::Counter;
 use lb_common::reason::Reason;
 use lb_common::slot::SLOTS;
+use tokio::time::Instant;
 
 use super::core::Core;
 use super::live::Live;
@@ -13,6 +14,7 @@ use crate::control::Error;
 use crate::control::api;
 use crate::datapath::{Counters, Unnamed};
 use crate::health;
+use crate::pool::handover::Phase;
 use crate::pool::lookup::{Which, lookup};
 use crate::pool::{Plan, PoolPlan, digest::digest, path};
 
@@ -35,6 +37,7 @@ impl<D: Live> Core<D> {
                 panic: plan.is_some_and(|plan| plan.is_panic),
                 groups: plan.map(groups).unwrap_or_default(),
                 backends: pools.remove(&pool.name).unwrap_or_default(),
+                handover: self.handover(pool),
             }
         };
         Ok(api::Status {
@@ -47,6 +50,26 @@ impl<D: Live> Core<D> {
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+        })
+    }
+
+    fn handover(&self, pool: &config::Pool) -> Option<api::Handover> {
+        let course = self.courses.of(&pool.name)?;
+        let handover = course.handover.as_ref()?;
+        let windows = self.desired.config.handover;
+        let window = match handover.phase {
+            Phase::Recording => windows.record,
+            Phase::Finishing => windows.finish,
+        };
+        let passed = Instant::now().into_std().saturating_duration_since(handover.since);
+        Some(api::Handover {
+            phase: handover.phase,
+            since_s: passed.as_secs(),
+            left_s: window.saturating_sub(passed).as_secs_f64().ceil() as u64,
+            slots: handover.moving,
+            share: share(handover.moving),
+            leaving: course.leaving(pool).map(|backend| backend.name.clone()).collect(),
+            awaited: handover.is_awaited,
         })
     }
 
@@ -156,6 +179,7 @@ impl<D: Live> Core<D> {
             weight: backend.weight,
             state: self.desired.state(&pool.name, &backend.name),
             health: health.to_string(),
+            held: self.courses.of(&pool.name).is_some_and(|course| course.is_held(&backend.name)),
             since_s: check.map_or(0, |check| check.for_duration.as_secs()),
             last_check: check.and_then(|check| check.last.as_ref()).map(|(outcome, _)| outcome.to_string()),
             round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_micros() as f64 / 1e3),

@@ -192,6 +192,7 @@ mod tests {
             weight: 100,
             state: *state,
             health: (*health).to_owned(),
+            held: false,
             since_s: 7,
             last_check: Some("no answer within 500ms".to_owned()),
             round_trip_ms: None,
@@ -206,6 +207,7 @@ mod tests {
             panic: false,
             groups: Vec::new(),
             backends: backends.iter().map(backend).collect(),
+            handover: None,
         };
         api::Status {
             version: "0.1.0".to_owned(),

@@ -2,16 +2,18 @@
 //!
 //! Called by the planner for one pool at a time. Pure, and blind to history.
 //!
-//! In a group, an active member goes before a draining one, then the lowest priority, then the first by name. Among the
-//! groups of a pool there are three cases, the first that applies:
+//! In a group, an active member goes before a draining one, one at home before one that is away, then the lowest priority,
+//! then the first by name. Among the groups of a pool there are four cases, the first that applies:
 //!
-//! 1. Some group has a member that is active and up. Such groups keep their slots and take those of the others.
-//! 2. All that is up is draining: then the draining serve, rather than nobody.
-//! 3. Nothing is up: panic. The slots lie as with all groups up and everything is sent anyway, since checks that fail
+//! 1. Some group has a member that is active, up and at home. Such groups keep their slots and take those of the others.
+//! 2. All that is active and up is away: then these serve.
+//! 3. All that is up is draining: then the draining serve, rather than nobody.
+//! 4. Nothing is up: panic. The slots lie as with all groups up and everything is sent anyway, since checks that fail
 //!    everywhere more often mean that this node is cut off than that every server died at once.
 //!
 //! With `on-group-down = "drop"` a group that is down keeps its slots and serves nobody, and there is no panic: the
-//! operator asked for messages to be dropped. What is in maintenance serves in no case.
+//! operator asked for messages to be dropped. One that is up again serves at once, since nobody stands in for it. What
+//! is in maintenance serves in no case.
 
 use super::State;
 use crate::config::OnGroupDown;
@@ -27,11 +29,17 @@ pub struct Member<'a> {
     pub state: State,
     /// What the checks say.
     pub is_up: bool,
+    /// Has it failed, and not gone home since?
+    pub is_away: bool,
 }
 
 impl Member<'_> {
     fn can_serve(&self) -> bool {
         self.is_up && self.state != State::Maintenance
+    }
+
+    fn is_active(&self) -> bool {
+        self.can_serve() && self.state == State::Active
     }
 }
 
@@ -58,12 +66,14 @@ pub struct Election<'a> {
 /// Decides for the groups of one pool.
 pub fn elect<'a>(groups: &[&[Member<'a>]], rule: OnGroupDown) -> Election<'a> {
     let any = |able: &dyn Fn(&Member<'a>) -> bool| groups.iter().copied().flatten().any(able);
-    let is_active = |member: &Member<'a>| member.can_serve() && member.state == State::Active;
+    let is_home = |member: &Member<'a>| member.is_active() && !member.is_away;
     let is_panic = rule == OnGroupDown::Remap
         && !any(&|member| member.can_serve())
         && any(&|member| member.state != State::Maintenance);
-    let takes: &dyn Fn(&Member<'a>) -> bool = if any(&is_active) {
-        &is_active
+    let takes: &dyn Fn(&Member<'a>) -> bool = if any(&is_home) {
+        &is_home
+    } else if any(&Member::is_active) {
+        &Member::is_active
     } else if is_panic {
         &|member| member.state != State::Maintenance
     } else {
@@ -71,9 +81,10 @@ pub fn elect<'a>(groups: &[&[Member<'a>]], rule: OnGroupDown) -> Election<'a> {
     };
     let seat = |group: &&[Member<'a>]| {
         let able = group.iter().filter(|member| if is_panic { takes(member) } else { member.can_serve() });
-        let active = able.min_by_key(|member| (member.state, member.priority, member.name));
+        let active = able.min_by_key(|member| (member.state, member.is_away, member.priority, member.name));
         let takes = group.iter().any(takes);
-        let is_left_to_drop = rule == OnGroupDown::Drop && active.is_none();
+        let is_left_to_drop =
+            rule == OnGroupDown::Drop && active.is_none_or(|member| member.state == State::Active);
         Seat { active: active.map(|member| member.name), keeps: takes || is_left_to_drop, takes }
     };
     Election { seats: groups.iter().map(seat).collect(), is_panic }
@@ -86,7 +97,7 @@ mod tests {
     use State::{Active, Draining, Maintenance};
 
     fn member(name: &str, priority: u8, state: State, is_up: bool) -> Member<'_> {
-        Member { name, priority, state, is_up }
+        Member { name, priority, state, is_up, is_away: false }
     }
 
     /// `a1*` serves and its group keeps its slots, `-` is nobody; without `*` the group's slots go elsewhere.
@@ -137,6 +148,25 @@ mod tests {
             let groups: [&[Member<'_>]; 2] = [&a_member, &b_member];
             assert_eq!(shown(&groups, Remap), remap, "{a:?} {b:?}");
             assert_eq!(shown(&groups, Drop), drop, "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_away_waits_while_anybody_stands_in() {
+        let away = |name| Member { is_away: true, ..member(name, 0, Active, true) };
+        let home = |name, priority| member(name, priority, Active, true);
+        let down = |name| member(name, 0, Active, false);
+        for (groups, remap, drop) in [
+            ([vec![away("a0"), home("a1", 1)], vec![home("b", 0)]], "a1* b*", "a1* b*"),
+            ([vec![away("a0"), down("a1")], vec![home("b", 0)]], "a0 b*", "a0* b*"),
+            ([vec![away("a0")], vec![down("b")]], "a0* -", "a0* -*"),
+            ([vec![away("a0")], vec![away("b")]], "a0* b*", "a0* b*"),
+            ([vec![away("a0"), member("a1", 1, Draining, true)], vec![home("b", 0)]], "a0 b*", "a0* b*"),
+            ([vec![away("a0")], vec![member("b", 0, Draining, true)]], "a0* b", "a0* b"),
+        ] {
+            let members: [&[Member<'_>]; 2] = [&groups[0], &groups[1]];
+            assert_eq!(shown(&members, Remap), remap, "{groups:?}");
+            assert_eq!(shown(&members, Drop), drop, "{groups:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::net::Network;
 const SEED: u64 = 7;
 
 /// A file with pool `p` of these backends: name, group, priority.
-fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
+pub(super) fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
     let mut text = format!(
         "[node]\ninterfaces = [\"eth0\"]\nhash-key = \"hex:{}\"\n[[vip]]\naddress = \"192.0.2.10\"\npool = \"p\"\n\
          [[pool]]\nname = \"p\"\n{pool_keys}\n",
@@ -149,7 +149,7 @@ fn a_group_that_is_to_drop_keeps_its_slots() {
     let before = planner().plan(&desired, &down(&[]), &Network::default());
     let failed = planner().plan(&desired, &down(&["b1"]), &Network::default());
     assert_eq!(before.image.tables, failed.image.tables);
-    assert_eq!(failed.image.groups[&failed.pools[0].groups[1].id], None);
+    assert_eq!(failed.image.groups[&failed.pools[0].groups[1].id].active, None);
     assert!(!failed.pools[0].is_panic);
 }
 
