@@ -16,7 +16,7 @@ use crate::{
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
     decide::{follows_invite, is_request, transaction_id},
-    layout::{Course, Transaction, Vip},
+    layout::{Transaction, Treatment, Vip},
     slot::slot,
 };
 
@@ -40,20 +40,20 @@ extern "C" fn change_settle(ctx: *mut xdp_md, notes: *mut Notes, vip: *const Vip
         return 0;
     }
     let Some(owners) = Owners::of(&state, vip, slot(key)) else {
-        trace(|trace| trace.course = Course::NotMoving as u8);
+        trace(|trace| trace.treatment = Treatment::NotMoving as u8);
         return 0;
     };
     let message = notes.message(Packet { ctx });
     let id = transaction_id(message, start, key, vip.id);
-    let (backend, course) = if id == 0 {
-        (owners.now, Course::Unreadable)
+    let (backend, treatment) = if id == 0 {
+        (owners.now, Treatment::Unreadable)
     } else {
-        course(&state, vip, &owners, id, follows_invite(message, start))
+        treat(&state, vip, &owners, id, follows_invite(message, start))
     };
     notes.decided.backend = backend as u64;
-    count(vip.id, course);
+    count(vip.id, treatment);
     trace(|trace| {
-        (trace.transaction, trace.course, trace.slot) = (id, course as u8, slot(key));
+        (trace.transaction, trace.treatment, trace.slot) = (id, treatment as u8, slot(key));
         trace.group = if backend == owners.now { owners.group } else { 0 };
     });
     0
@@ -82,22 +82,22 @@ impl Owners {
 
 /// Where a transaction goes, and why; records it if it is new.
 #[inline(always)]
-fn course(state: &State, vip: &Vip, owners: &Owners, id: u64, follows_invite: bool) -> (u32, Course) {
+fn treat(state: &State, vip: &Vip, owners: &Owners, id: u64, follows_invite: bool) -> (u32, Treatment) {
     // SAFETY: one number, which is read whole; entries of other changes, which may be removed meanwhile, are not looked at.
     let known = unsafe { TRANSACTIONS.get(id) }.copied().filter(|known| known.change() == vip.change);
     match known {
-        Some(known) if is_up(state, known.backend()) => return (known.backend(), Course::Followed),
+        Some(known) if is_up(state, known.backend()) => return (known.backend(), Treatment::Followed),
         // Its server is gone, and what follows it may as well be answered by the owner.
         Some(_) => {}
         None if follows_invite => {
             let before = if vip.is_switched != 0 { owners.other } else { owners.now };
-            return (if is_up(state, before) { before } else { owners.now }, Course::Older);
+            return (if is_up(state, before) { before } else { owners.now }, Treatment::Older);
         }
         None => {}
     }
     let is_recorded =
         !may_record() || TRANSACTIONS.insert(id, Transaction::new(owners.now, vip.change), 0).is_ok();
-    (owners.now, if is_recorded { Course::Recorded } else { Course::Full })
+    (owners.now, if is_recorded { Treatment::Recorded } else { Treatment::Full })
 }
 
 #[inline(always)]
@@ -107,16 +107,16 @@ fn is_up(state: &State, backend: u32) -> bool {
 
 /// Counts a request at its VIP.
 #[inline(always)]
-fn count(vip: u32, course: Course) {
+fn count(vip: u32, treatment: Treatment) {
     let Some(counter) = CHANGES.get_ptr_mut(vip) else { return };
     // SAFETY: the entry is this CPU's, and programs on one CPU do not interrupt each other.
     let counter = unsafe { &mut *counter };
-    match course {
-        Course::Recorded => counter.recorded += 1,
-        Course::Followed => counter.followed += 1,
-        Course::Older => counter.older += 1,
-        Course::Unreadable => counter.unreadable += 1,
-        Course::Full => counter.full += 1,
-        Course::None | Course::NotMoving => {}
+    match treatment {
+        Treatment::Recorded => counter.recorded += 1,
+        Treatment::Followed => counter.followed += 1,
+        Treatment::Older => counter.older += 1,
+        Treatment::Unreadable => counter.unreadable += 1,
+        Treatment::Full => counter.full += 1,
+        Treatment::None | Treatment::NotMoving => {}
     }
 }

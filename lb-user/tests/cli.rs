@@ -12,6 +12,7 @@ const GOOD: &str = r#"
 interfaces = ["eth0"]
 hash-key = "hex:000102030405060708090a0b0c0d0e0f"
 socket = "/nowhere/siplb.sock"
+pin-dir = "/nowhere/pins"
 
 [[vip]]
 address = "192.0.2.10"
@@ -158,10 +159,40 @@ fn digest_of_a_file() {
 }
 
 #[test]
+fn help_of_plan() {
+    assert_snapshot!(Shell::new().run("plan --help"));
+}
+
+#[test]
+fn plan_from_file_to_file() {
+    let shell = Shell::new();
+    let other = GOOD.replace("b1", "c1").replace("eth0", "eth1");
+    fs::write(shell.path("other.toml"), other).unwrap();
+    assert_snapshot!(shell.run("plan --from good.toml -c other.toml"));
+    assert_snapshot!(shell.run("--json plan --from good.toml -c other.toml"));
+    assert_snapshot!(shell.run("plan --from good.toml -c good.toml"));
+    assert!(shell.run("plan --from good.toml -c bad.toml").starts_with("exit 2\n"));
+    assert!(shell.run("plan --from bad.toml -c good.toml").starts_with("exit 2\n"));
+}
+
+#[test]
+fn plan_of_a_change_to_a_file() {
+    let shell = Shell::new();
+    assert_snapshot!(shell.run("plan --from good.toml maintenance a1"));
+    assert_snapshot!(shell.run("plan --from good.toml weight a1 300"));
+    assert_snapshot!(shell.run("plan --from good.toml add registrars a2 10.0.0.13 --group a1 --priority 1"));
+    assert_snapshot!(shell.run("plan --from good.toml ready a1"));
+    assert!(shell.run("plan --from good.toml drain x").starts_with("exit 4\n"));
+    assert!(shell.run("plan --from good.toml add registrars c1 10.0.0.11").starts_with("exit 1\n"));
+}
+
+#[test]
 fn no_daemon() {
     let shell = Shell::new();
     assert_snapshot!(shell.run("-c good.toml status"));
-    for verb in ["backend list", "backend ready a1", "reload", "lookup sip:a@h", "digest"] {
+    for verb in
+        ["backend list", "backend ready a1", "reload", "lookup sip:a@h", "digest", "plan", "plan drain a1"]
+    {
         let shown = shell.run(&format!("--socket /nowhere/siplb.sock {verb}"));
         assert!(
             shown.starts_with("exit 3\n--- stderr\nsiplb: no siplb listens on /nowhere/siplb.sock"),

@@ -29,7 +29,7 @@ impl Transaction {
 /// What becomes of a request whose key decides, while a change of its pool is in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Course {
+pub enum Treatment {
     /// None of these: no change is in progress, or it is no such request.
     #[default]
     None = 0,
@@ -47,8 +47,8 @@ pub enum Course {
     Full = 6,
 }
 
-impl Course {
-    /// Every course, by number.
+impl Treatment {
+    /// Every treatment, by number.
     pub const ALL: [Self; 7] = [
         Self::None,
         Self::NotMoving,
@@ -73,18 +73,18 @@ impl Course {
     }
 }
 
-/// Value of the per-CPU map `CHANGES`, by number of the VIP: requests of keys that move, by their [`Course`].
+/// Value of the per-CPU map `CHANGES`, by number of the VIP: requests of keys that move, by their [`Treatment`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ChangeCounter {
-    /// [`Course::Recorded`].
+    /// [`Treatment::Recorded`].
     pub recorded: u64,
-    /// [`Course::Followed`].
+    /// [`Treatment::Followed`].
     pub followed: u64,
-    /// [`Course::Older`].
+    /// [`Treatment::Older`].
     pub older: u64,
-    /// [`Course::Unreadable`].
+    /// [`Treatment::Unreadable`].
     pub unreadable: u64,
-    /// [`Course::Full`].
+    /// [`Treatment::Full`].
     pub full: u64,
 }

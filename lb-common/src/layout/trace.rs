@@ -113,8 +113,8 @@ pub struct Trace {
     pub reason: u8,
     /// A [`KeySource`], as a number.
     pub source: u8,
-    /// A [`Course`](super::Course), as a number.
-    pub course: u8,
+    /// A [`Treatment`](super::Treatment), as a number.
+    pub treatment: u8,
     /// Padding.
     pub pad: [u8; 3],
 }

@@ -28,15 +28,17 @@ pub(super) enum Verb {
     Maintenance(Named),
     /// Set the weight of a backend's group
     Weight(Weight),
+    /// Go back to what the configuration file says of a backend and of its group's weight
+    Reset(Named),
 }
 
 #[derive(clap::Args)]
 pub(super) struct Named {
     /// Its name
-    name: String,
+    pub(super) name: String,
     /// Its pool, where two pools have one of that name
     #[arg(long, value_name = "POOL")]
-    pool: Option<String>,
+    pub(super) pool: Option<String>,
     #[command(flatten)]
     timing: Timing,
 }
@@ -59,10 +61,10 @@ impl Timing {
 #[derive(clap::Args)]
 pub(super) struct Weight {
     #[command(flatten)]
-    named: Named,
+    pub(super) named: Named,
     /// The weight
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    weight: u32,
+    pub(super) weight: u32,
 }
 
 #[derive(clap::Args)]
@@ -100,6 +102,9 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.ask(|client| async move { client.post(&path, &body(add)).await })?
         }
         Verb::Remove(named) => context.ask(|client| async move { client.delete(&named.path("")).await })?,
+        Verb::Reset(named) => {
+            context.ask(|client| async move { client.delete(&named.path("/changes")).await })?
+        }
         Verb::Drain(named) => set_state(context, &named, State::Draining)?,
         Verb::Ready(named) => set_state(context, &named, State::Active)?,
         Verb::Maintenance(named) => set_state(context, &named, State::Maintenance)?,
@@ -109,9 +114,17 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     print_done(context, &done)
 }
 
-/// What was done: a sentence each.
+/// What was done: a sentence each; then what goes before the file.
 pub(super) fn print_done(context: &Context, done: &Done) -> Result<(), Failure> {
-    if context.json { print_json(done) } else { print(&done.done.join("\n")) }
+    if context.json {
+        return print_json(done);
+    }
+    let mut lines = done.done.clone();
+    lines.extend(done.kept.iter().cloned());
+    if !done.kept.is_empty() {
+        lines.push("`siplb backend reset NAME` goes back to what the file says".to_owned());
+    }
+    print(&lines.join("\n"))
 }
 
 fn list(context: &Context) -> Result<(), Failure> {
@@ -143,7 +156,7 @@ pub(super) fn table(backends: &[Backend]) -> String {
             backend.group.clone(),
             backend.priority.to_string(),
             backend.state.to_string(),
-            if backend.held { format!("{} (held)", backend.health) } else { backend.health.clone() },
+            health(backend),
             duration(backend.since_s),
             percent(backend.share),
             backend.requests.packets.to_string(),
@@ -154,6 +167,18 @@ pub(super) fn table(backends: &[Backend]) -> String {
     columns.to_string()
 }
 
+/// What the checks say, and what follows from it.
+fn health(backend: &Backend) -> String {
+    let mut health = backend.health.clone();
+    if backend.is_overloaded {
+        health += ", overloaded";
+    }
+    if backend.is_held {
+        health += ", held";
+    }
+    health
+}
+
 fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Failure> {
     let put = |client: Client| async move {
         let done: Result<Done, ClientError> = client.put(&named.path("/state"), &SetState { state }).await;
@@ -162,7 +187,7 @@ fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Fai
     context.ask(put)
 }
 
-fn body(add: Add) -> AddBackend {
+pub(super) fn body(add: Add) -> AddBackend {
     let Add { pool, name, address: socket, group, priority, weight, aliases, timing: _ } = add;
     let (address, port) = (socket.ip(), socket.port());
     AddBackend { pool, backend: NewBackend { name, address, port, group, priority, weight, aliases } }

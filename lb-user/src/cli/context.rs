@@ -7,7 +7,7 @@ use crate::config::{self, Config, LoadError};
 use crate::control::client::{Client, ClientError};
 use crate::daemon::{block_on, local_addresses};
 use crate::net::Network;
-use crate::pool::{Desired, Ids, Plan, Planner};
+use crate::pool::{Desired, Facts, Ids, Plan, Planner};
 
 use super::failure::Failure;
 
@@ -42,6 +42,11 @@ impl Context {
     /// The configuration file.
     pub(super) fn file(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+
+    /// The configuration file, if one was named.
+    pub(super) fn named_file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// Reads the configuration file.
@@ -79,7 +84,7 @@ impl Context {
         let key = config.node.hash_key.load().map_err(anyhow::Error::from)?;
         let desired = Desired::of_file(config);
         let network = Network { local: local_addresses(), ..Network::default() };
-        let plan = Planner::new(key.seed, Ids::default()).plan(&desired, &Default::default(), &network);
+        let plan = Planner::new(key.seed, Ids::default()).plan(&desired, Facts::NONE, &network);
         Ok(Some(OfFile { desired, plan, seed: key.seed, fingerprint: key.fingerprint }))
     }
 

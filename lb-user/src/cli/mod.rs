@@ -3,6 +3,7 @@
 //!
 //! Invariant: answers go to stdout and nothing else does, so that `--json` can be piped; complaints go to stderr, one
 //! sentence with its mend, and the exit code says which kind it is ([`failure`]).
+mod alone;
 mod backend;
 mod check;
 mod completions;
@@ -11,11 +12,15 @@ mod decap;
 mod detach;
 mod digest;
 mod doctor;
+mod events;
 mod explain;
 mod failure;
+mod health;
 mod lookup;
+mod metrics;
 mod output;
 mod pcap;
+mod plan;
 mod reload;
 mod run;
 mod status;
@@ -44,6 +49,8 @@ enum Verb {
     Check,
     /// Show VIPs, groups, backends and what was counted
     Status,
+    /// Print the figures that monitoring reads, in the format of Prometheus
+    Metrics,
     /// List and change backends
     #[command(subcommand)]
     Backend(backend::Verb),
@@ -51,6 +58,16 @@ enum Verb {
     Lookup(lookup::Args),
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
+    /// Say what a change would do: which users move where, and the load of each backend before and after
+    ///
+    /// Without a change: what `siplb reload` would do now, with the daemon's own file or, with -c, with that one. With a
+    /// change: what `siplb backend` would do with the same arguments. Nothing is changed. With --from no daemon is asked:
+    /// `plan --from OLD -c NEW` compares two files, `plan --from FILE drain NAME` shows a change to one.
+    Plan(plan::Args),
+    /// Show what the checks say of each backend, and the last checks of one
+    Health(health::Args),
+    /// Show what happened, and why: backends up and down, changes, reloads, failures
+    Events(events::Args),
     /// Have the daemon read its configuration file again
     Reload(backend::Timing),
     /// Say what on this machine stands in the way of siplb, and how to mend it
@@ -77,10 +94,14 @@ pub fn main() -> ExitCode {
         Verb::Run => run::run(&context),
         Verb::Check => check::run(&context),
         Verb::Status => status::run(&context),
+        Verb::Metrics => metrics::run(&context),
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Plan(args) => plan::run(&context, args),
         Verb::Reload(timing) => reload::run(&context, timing),
+        Verb::Health(args) => health::run(&context, &args),
+        Verb::Events(args) => events::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
         Verb::Detach => detach::run(&context),

@@ -9,19 +9,27 @@ use super::failure::Failure;
 
 /// Prints text and a line end. A reader that has seen enough (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(drop)
+}
+
+/// The same, for what has no end of its own: is there still a reader?
+pub(super) fn print_on(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    let printed = writeln!(out, "{text}").and_then(|()| out.flush());
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("the answer can't be printed: {error}")))
-        }
-        _ => Ok(()),
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::failed(format!("the answer can't be printed: {error}"))),
     }
 }
 
 /// Prints a value as one line of JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(&serde_json::to_string(value).map_err(anyhow::Error::from)?)
+    print(&json(value)?)
+}
+
+/// A value as one line of JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(value).map_err(anyhow::Error::from)?)
 }
 
 /// Prints each value as a line of JSON; nothing for none.
@@ -70,6 +78,13 @@ pub(super) fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
+/// A number with its thousands apart.
+pub(super) fn count(number: u32) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
 /// Seconds in the two largest units that say something.
 pub(super) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -91,6 +106,15 @@ mod tests {
         columns.row(vec!["a".into(), "65537".into()]);
         columns.row(vec!["longer".into(), "1".into()]);
         assert_eq!(columns.to_string(), "NAME    SLOTS\na       65537\nlonger      1");
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (65_537, "65,537"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(count(number), text);
+        }
     }
 
     #[test]

@@ -1,27 +1,40 @@
 //! `siplb status`
 
+use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use lb_common::reason::Reason;
 
+use super::alone;
 use super::backend;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Columns, duration, or_dash, percent, print, print_json};
-use crate::control::api::{Phase, Pool, Reasons, Status, Vip};
+use crate::control::api::{Phase, Pool, Reasons, RuntimeChange, Status, Vip, Watchdog};
+
+/// A status takes milliseconds; a daemon that needs longer than this hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Shows everything that the daemon knows.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    let status: Status = context.ask(|client| async move { client.get("/v1/status").await })?;
+    let asked = context.ask(|client| async move { client.patient_for(PATIENCE).get("/v1/status").await });
+    let status: Status = match asked {
+        Err(failure) if failure.is_no_daemon() => return Err(alone::told(context, failure)),
+        asked => asked?,
+    };
     if context.json {
         return print_json(&status);
     }
     let backends = status.pools.iter().flat_map(|pool| &pool.backends).cloned().collect::<Vec<_>>();
     let parts = [
-        head(&status) + &handovers(&status.pools),
+        head(&status) + &watchdog(&status.watchdog) + &handovers(&status.pools),
         vips(&status.vips),
         groups(&status.pools),
         backend::table(&backends),
+        runtime(&status.runtime),
         reasons(&status.reasons),
     ];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     print(&parts.join("\n\n"))
 }
 
@@ -42,6 +55,27 @@ fn head(status: &Status) -> String {
         interfaces.collect::<Vec<_>>().join(", "),
         panic.collect::<String>()
     )
+}
+
+/// What is to be said of the daemon's heartbeat.
+fn watchdog(watchdog: &Watchdog) -> String {
+    let heartbeat = match watchdog.heartbeat_age_s {
+        Some(age) => format!("\nLast heartbeat {age:.1}s ago"),
+        None => "\nNo heartbeat yet".to_owned(),
+    };
+    let alone = match watchdog.alone_s {
+        0.0 => String::new(),
+        alone => format!(
+            "; without a daemon for {} in all, {} packets forwarded meanwhile",
+            duration(alone as u64),
+            watchdog.alone_packets
+        ),
+    };
+    let pins = watchdog
+        .pins_lost
+        .as_ref()
+        .map(|why| format!("\nThe pins are gone: packets are forwarded only while the daemon lives. {why}"));
+    heartbeat + &alone + &pins.unwrap_or_default()
 }
 
 /// What is under way, a sentence each.
@@ -96,6 +130,26 @@ fn groups(pools: &[Pool]) -> String {
             percent(group.share),
             if group.up { "up" } else { "down" }.to_owned(),
             or_dash(group.active.as_ref()),
+        ]);
+    }
+    columns.to_string()
+}
+
+/// What was done at run time and goes before the file; nothing where nothing was.
+fn runtime(changes: &[RuntimeChange]) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let mut columns = Columns::new(&["AT RUN TIME", "POOL", "OF", "VALUE", "FILE SAYS", ">FOR"]);
+    for change in changes {
+        columns.row(vec![
+            change.kind.clone(),
+            change.pool.clone(),
+            change.name.clone(),
+            change.value.clone(),
+            or_dash(change.file.as_ref()),
+            duration(now.saturating_sub(change.since)),
         ]);
     }
     columns.to_string()

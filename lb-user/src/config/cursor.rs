@@ -53,7 +53,7 @@ impl<'a> Table<'a> {
     ) -> T {
         match self.entry(key) {
             None => default,
-            Some(value) => self.read(&self.at(key), value, read).unwrap_or_default(),
+            Some(value) => self.read(|| self.at(key), value, read).unwrap_or_default(),
         }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Table<'a> {
                 self.refuse_absence(key, example);
                 blank
             }
-            Some(value) => self.read(&self.at(key), value, read).unwrap_or(blank),
+            Some(value) => self.read(|| self.at(key), value, read).unwrap_or(blank),
         }
     }
 
@@ -89,8 +89,8 @@ impl<'a> Table<'a> {
         let mut list = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let path = format!("{}[{index}]", self.at(key));
-            self.report.visit(&path, self.report.line(value.span().start));
-            let Some(read) = self.read(&path, value, &read) else { continue };
+            self.report.visit(path.clone(), self.report.line(value.span().start));
+            let Some(read) = self.read(|| path.clone(), value, &read) else { continue };
             if list.contains(&read) {
                 let what = format!("{} is listed twice", shown(value.get_ref()));
                 self.report.refuse(&path, Fault::new(what, "leave one of them out"));
@@ -130,7 +130,7 @@ impl<'a> Table<'a> {
         let mut list = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let path = format!("{}[{index}]", self.at(key));
-            self.report.visit(&path, self.report.line(value.span().start));
+            self.report.visit(path.clone(), self.report.line(value.span().start));
             match value.get_ref().as_table() {
                 Some(entries) => list.push(Table::visit(entries, path, self.report, &read)),
                 None => {
@@ -164,17 +164,18 @@ impl<'a> Table<'a> {
     fn entry(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.known.push(key);
         let (written, value) = self.entries.get_key_value(key)?;
-        self.report.visit(&self.at(key), self.report.line(written.span().start));
+        self.report.visit(self.at(key), self.report.line(written.span().start));
         Some(value)
     }
 
+    /// Its path is wanted only where it can't be read.
     fn read<T>(
         &self,
-        path: &str,
+        path: impl FnOnce() -> String,
         value: &Spanned<DeValue<'_>>,
         read: impl Fn(&DeValue<'_>) -> Result<T, Fault>,
     ) -> Option<T> {
-        read(value.get_ref()).map_err(|fault| self.report.refuse(path, fault)).ok()
+        read(value.get_ref()).map_err(|fault| self.report.refuse(&path(), fault)).ok()
     }
 
     fn at(&self, key: &str) -> String {
@@ -192,7 +193,7 @@ impl<'a> Table<'a> {
             if self.known.contains(&key) {
                 continue;
             }
-            self.report.visit(&self.at(key), self.report.line(written.span().start));
+            self.report.visit(self.at(key), self.report.line(written.span().start));
             let mend = match nearest(key, self.known.iter().copied()) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("known here: {}", self.known.join(", ")),

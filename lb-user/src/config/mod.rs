@@ -21,6 +21,7 @@ mod cursor;
 mod duration;
 mod hash_key;
 mod host;
+mod metrics;
 mod model;
 mod names;
 mod nearest;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::choice::{Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 use super::hash_key::HashKey;
+use super::metrics::Metrics;
 use super::problem::Problems;
 use super::{checks, duration};
 use crate::health::Settings;
@@ -33,6 +34,8 @@ pub struct Config {
     pub handover: Windows,
     /// `[limits]`
     pub limits: Limits,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `peers` of `[node]`: addresses of the other nodes, whose packets to backends are left alone.
     pub peers: Vec<IpAddr>,
     /// What is legal in the file but surprising.
@@ -74,6 +77,8 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// Where link, program and maps are pinned, in a bpffs.
     pub pin_dir: PathBuf,
+    /// A program that is called for everything that happens.
+    pub on_change: Option<PathBuf>,
     /// What the outer source addresses of `ipip` are made from.
     pub tunnel_source: TunnelSource,
 }

@@ -51,8 +51,8 @@ impl Report {
     }
 
     /// Remembers where a path stands.
-    pub(super) fn visit(&self, path: &str, line: usize) {
-        self.lines.borrow_mut().insert(path.to_owned(), line);
+    pub(super) fn visit(&self, path: String, line: usize) {
+        self.lines.borrow_mut().insert(path, line);
     }
 
     /// Adds a problem at a path.

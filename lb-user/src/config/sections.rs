@@ -12,7 +12,7 @@ use super::hash_key::HashKey;
 use super::model::{Backend, Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
 use super::problem::{Fault, Problems};
 use super::value::{choice, port, text, time, transport, whole};
-use super::{checks, host, prefix, syntax};
+use super::{checks, host, metrics, prefix, syntax};
 use crate::health::Settings;
 use crate::pool::Windows;
 
@@ -31,7 +31,8 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let pools = root.tables("pool", |table| pool(table, &health));
     let handover = root.table("handover", handover);
     let limits = root.table("limits", limits);
-    Config { node, health, vips, pools, handover, limits, peers, warnings: Problems::default() }
+    let metrics = root.table("metrics", metrics::metrics);
+    Config { node, health, vips, pools, handover, limits, metrics, peers, warnings: Problems::default() }
 }
 
 fn node(table: &mut Table<'_>) -> Node {
@@ -56,6 +57,7 @@ fn node(table: &mut Table<'_>) -> Node {
         socket: table.take("socket", "/run/siplb/siplb.sock".into(), text(syntax::socket_path)),
         state_dir: table.take("state-dir", "/var/lib/siplb".into(), text(syntax::path)),
         pin_dir: table.take("pin-dir", "/sys/fs/bpf/siplb".into(), text(syntax::path)),
+        on_change: table.take("on-change", None, |value| text(syntax::path)(value).map(Some)),
         tunnel_source: prefix::tunnel_source(table),
     }
 }

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::{KeyRule, Transport, XdpMode};
 use crate::pool::State;
 
+pub use crate::daemon::journal::Entry as Event;
 pub use crate::pool::NewBackend;
 pub use crate::pool::handover::Phase;
 pub use crate::pool::lookup::Owner;
+pub use crate::pool::preview::{LoadPreview, MovePreview, PoolPreview, Preview};
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +56,54 @@ pub struct Status {
     pub fingerprint: String,
     /// Interfaces that carry the program.
     pub interfaces: Vec<Interface>,
+    /// How daemon and datapath are getting on.
+    #[serde(default)]
+    pub watchdog: Watchdog,
     /// In the order of the configuration.
     pub vips: Vec<Vip>,
     /// In the order of the configuration.
     pub pools: Vec<Pool>,
     /// Sums over all VIPs, and what belongs to none.
     pub reasons: Reasons,
+    /// What belongs to none.
+    #[serde(default)]
+    pub no_vip: Reasons,
+    /// What was done at run time and goes before the configuration file.
+    #[serde(default)]
+    pub runtime: Vec<RuntimeChange>,
+}
+
+/// How daemon and datapath are getting on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// Seconds since the daemon's last heartbeat, which it leaves once a second; absent before the first.
+    pub heartbeat_age_s: Option<f64>,
+    /// For how many seconds the datapath was without a daemon, silences of more than three seconds all together.
+    pub alone_s: f64,
+    /// Packets that it forwarded in those.
+    pub alone_packets: u64,
+    /// Attempts to publish that failed, since the daemon started.
+    pub publish_failures: u64,
+    /// Why the pins are gone, if they are: then packets are forwarded only while the daemon lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins_lost: Option<String>,
+}
+
+/// What was done at run time and is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeChange {
+    /// The pool.
+    pub pool: String,
+    /// The backend; of a weight the group.
+    pub name: String,
+    /// `added`, `removed`, `state` or `weight`.
+    pub kind: String,
+    /// What holds: an address, a state, a weight.
+    pub value: String,
+    /// What the file says in its place; absent where it says nothing.
+    pub file: Option<String>,
+    /// Since when, in seconds of Unix time.
+    pub since: u64,
 }
 
 /// An interface.
@@ -164,7 +208,11 @@ pub struct Backend {
     /// What the checks say: `up` or `down`.
     pub health: String,
     /// Is it up again and kept from its users, who are with others?
-    pub held: bool,
+    #[serde(default)]
+    pub is_held: bool,
+    /// Has it asked for less (503)? Then it keeps its users and takes nobody else's.
+    #[serde(default)]
+    pub is_overloaded: bool,
     /// For how many seconds they have said so.
     pub since_s: u64,
     /// How the last check ended; absent before the first.
@@ -241,6 +289,44 @@ pub struct Done {
     pub done: Vec<String>,
     /// Number of the state that has it.
     pub generation: u32,
+    /// What was done at run time and goes before the configuration file, a sentence each. Told by a reload.
+    #[serde(default)]
+    pub kept: Vec<String>,
+    /// How long it took.
+    #[serde(default)]
+    pub took: Took,
+}
+
+/// How long a change took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Took {
+    /// From the request to the last store.
+    pub total_us: u64,
+    /// Reading the configuration file, which only a reload does, and laying what was done at run time over it.
+    pub read_us: u64,
+    /// Making a plan: lookup tables, who serves, names.
+    pub plan_us: u64,
+    /// Writing to `state-dir`.
+    pub store_us: u64,
+    /// Writing the kernel's maps, waiting for packets to let go of the half to be written, and the one store that counts.
+    pub publish_us: u64,
+}
+
+impl std::fmt::Display for Took {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |us: u64| us as f64 / 1e3;
+        let Self { total_us, read_us, plan_us, store_us, publish_us } = *self;
+        write!(
+            f,
+            "{:.1} ms: {:.1} to read, {:.1} to plan, {:.1} to store, {:.1} to publish",
+            ms(total_us),
+            ms(read_us),
+            ms(plan_us),
+            ms(store_us),
+            ms(publish_us)
+        )
+    }
 }
 
 /// One lookup table. Answer to `GET /v1/digest` is a list of these.
@@ -252,6 +338,26 @@ pub struct Digest {
     pub digest: String,
     /// Fingerprint of the hash key; nodes with different ones send users to different places whatever the tables.
     pub fingerprint: String,
+}
+
+/// Query of `GET /v1/events`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsSince {
+    /// Only events with a greater number.
+    #[serde(default)]
+    pub since: u64,
+    /// Where there are none, how many seconds to wait for one; 60 at most.
+    #[serde(default)]
+    pub wait_s: u64,
+}
+
+/// Answer to `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// The oldest first.
+    pub events: Vec<Event>,
+    /// Number of the last event that there is. Less than was asked after: the journal was lost, and counts anew.
+    pub last: u64,
 }
 
 /// A host that should have named a backend and named nobody. Answer to `GET /v1/unnamed` and `DELETE /v1/unnamed` is a
@@ -332,4 +438,16 @@ pub struct Explanation {
     /// Why earlier rules did not decide, a sentence each, in the order of the rules.
     #[serde(default)]
     pub passed_over: Vec<String>,
+    /// What a planned change makes of it: only while one is in progress, and only of a request that goes by its key.
+    #[serde(default)]
+    pub transaction: Option<Transaction>,
+}
+
+/// A request's transaction, while a change of its pool is in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// `not-moving`, `recorded` (it would be: explaining records nothing), `followed`, `older` or `unreadable`.
+    pub treatment: String,
+    /// By what it is known, in hexadecimal; none while its key stays, or when its Call-ID or CSeq can't be read.
+    pub id: Option<String>,
 }

@@ -1,26 +1,32 @@
 //! Client and server over a socket, with a daemon whose datapath is in memory.
 
+use std::sync::Arc;
+
 use lb_common::layout::KeySource;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, Hex, NewBackend, Owner, Packets, Phase, SetState,
-    SetWeight, Status, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, Explanation, Hex, NewBackend, Owner, Packets, Phase, Preview,
+    SetState, SetWeight, Status, Unnamed,
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
-use super::server::{Explain, Job, serve};
+use super::health::Health;
+use super::proposal::{Proposal, Which};
+use super::server::{Beside, Job, serve};
 use super::*;
 use crate::daemon::InMemory;
 use crate::daemon::fixture::Home;
+use crate::daemon::journal::Kind as What;
+use crate::datapath::{Pinned, Vitals};
 use crate::pool::{Plan, State};
 
 /// Stands in for the kernel program, which takes root: everything is foreign to it.
 struct Foreign;
 
-impl Explain for Foreign {
+impl Beside for Foreign {
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error> {
         assert_eq!(plan.pools.len(), 1);
         let (Packets::Frames(packets) | Packets::Messages(packets)) = packets;
@@ -36,8 +42,20 @@ impl Explain for Foreign {
             group: None,
             backend: None,
             passed_over: Vec::new(),
+            transaction: None,
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
+    }
+
+    fn pinned(&self) -> Result<Option<Pinned>, Error> {
+        Ok(Some(Pinned {
+            generation: 7,
+            fingerprint: 1,
+            silence: Some(std::time::Duration::from_secs(35)),
+            packets_since: 4,
+            vitals: Vitals::default(),
+            interfaces: Vec::new(),
+        }))
     }
 }
 
@@ -59,7 +77,7 @@ impl Served {
         let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
         let listener = UnixListener::bind(&socket).unwrap();
         let tasks = [
-            tokio::spawn(async move { serve(listener, jobs, Foreign).await.unwrap() }),
+            tokio::spawn(async move { serve(listener, jobs, Arc::new(Foreign)).await.unwrap() }),
             tokio::spawn(async move {
                 while let Some(job) = requests.recv().await {
                     job(&mut daemon.core);
@@ -147,6 +165,43 @@ async fn hosts_that_named_nobody_are_told_until_they_are_forgotten() {
 }
 
 #[tokio::test]
+async fn events_are_told_and_waited_for() {
+    let served = Served::start();
+    let events =
+        async |query: &str| -> Events { served.client.get(&format!("/v1/events{query}")).await.unwrap() };
+    let Events { events: told, last } = events("").await;
+    assert_eq!((told[0].event, told.len(), last), (What::Started, 1, 1));
+    assert_eq!(events("?since=1").await, Events { events: Vec::new(), last: 1 });
+    assert_eq!(events("?since=7&wait_s=60").await, Events { events: Vec::new(), last: 1 });
+    let change = async {
+        let state = SetState { state: State::Draining };
+        served.client.put::<Done>("/v1/backends/a1/state", &state).await.unwrap()
+    };
+    let (waited, done) = tokio::join!(events("?since=1&wait_s=60"), change);
+    assert_eq!((waited.events[0].reason.as_str(), waited.last), (done.done[0].as_str(), 3));
+    assert_eq!(waited.events[1].event, What::HandoverRecording);
+    served.home.write(&["a1 10.0.0.300 a 0"]);
+    refusal(served.client.post::<Done>("/v1/reload", &()).await);
+    let Events { events: told, .. } = events("?since=3").await;
+    assert!(told[0].event == What::ReloadRefused && told[0].reason.contains("10.0.0.300"), "{told:?}");
+}
+
+#[tokio::test]
+async fn checks_are_told_of_one_backend_or_of_all() {
+    let Served { client, .. } = &Served::start();
+    let all: Vec<Health> = client.get("/v1/health").await.unwrap();
+    let names: Vec<_> = all.iter().map(|health| (health.name.as_str(), health.health.as_str())).collect();
+    assert_eq!(names, [("a1", "up"), ("a2", "up"), ("b1", "up")]);
+    assert_eq!((all[0].fall, all[0].interval_ms, all[0].checks.len()), (3, 3_600_000, 0));
+    let one: Vec<Health> = client.get("/v1/health?name=a2&pool=p").await.unwrap();
+    assert_eq!((one.len(), &one[0]), (1, &all[1]));
+    for nobody in ["?name=x", "?pool=q", "?name=a1&pool=q"] {
+        let refusal = refusal(client.get::<Vec<Health>>(&format!("/v1/health{nobody}")).await);
+        assert_eq!(refusal.kind, Kind::NotFound, "{refusal}");
+    }
+}
+
+#[tokio::test]
 async fn backends_are_changed() {
     let Served { client, .. } = &Served::start();
     let done: Done = client.post("/v1/backends", &b2()).await.unwrap();
@@ -215,6 +270,53 @@ async fn a_reload_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_plan_is_asked_for() {
+    let served = Served::start();
+    let client = &served.client;
+    let which = || Which { name: "b1".into(), pool: None };
+    for proposal in [
+        Proposal::State { which: which(), state: State::Draining },
+        Proposal::Weight { which: which(), weight: 300 },
+        Proposal::Remove(which()),
+        Proposal::Add(AddBackend { backend: NewBackend { group: None, ..b2().backend }, ..b2() }),
+    ] {
+        let preview: Preview = client.post("/v1/plan", &proposal).await.unwrap();
+        assert_eq!(preview.changes.len(), 1, "{proposal:?}");
+        let pool = &preview.pools[0];
+        assert!(pool.moved_slots > 10_000 && pool.moved_slots == pool.least_slots, "{proposal:?}: {pool:?}");
+    }
+    for proposal in [Proposal::Reload, Proposal::Reset(which())] {
+        let preview: Preview = client.post("/v1/plan", &proposal).await.unwrap();
+        assert!(preview.changes.is_empty() && preview.pools[0].moves.is_empty(), "{proposal:?}");
+    }
+    let unknown = Proposal::Remove(Which { name: "x".into(), pool: None });
+    assert_eq!(refusal(client.post::<Preview>("/v1/plan", &unknown).await).kind, Kind::NotFound);
+    let heavy = Proposal::Weight { which: which(), weight: 0 };
+    assert_eq!(refusal(client.post::<Preview>("/v1/plan", &heavy).await).kind, Kind::Bad);
+    let text = "[node]\ninterfaces = 7\n".to_owned();
+    let wrong = Proposal::File { name: "new.toml".into(), text };
+    let refused = refusal(client.post::<Preview>("/v1/plan", &wrong).await);
+    assert!(
+        refused.kind == Kind::Bad && refused.what.contains("\nnew.toml:2: node.interfaces: "),
+        "{refused}"
+    );
+    let status: Status = client.get("/v1/status").await.unwrap();
+    assert_eq!(status.generation, 1);
+}
+
+#[tokio::test]
+async fn what_was_done_is_undone() {
+    let Served { client, .. } = &Served::start();
+    let _: Done = client.put("/v1/backends/b1/weight", &SetWeight { weight: 300 }).await.unwrap();
+    let status: Status = client.get("/v1/status").await.unwrap();
+    assert_eq!((status.runtime[0].kind.as_str(), status.runtime[0].name.as_str()), ("weight", "b"));
+    let done: Done = client.delete("/v1/backends/b1/changes").await.unwrap();
+    assert_eq!(done.done[0], "b1 of p is as the file says again: active, group b weighs 100");
+    let status: Status = client.get("/v1/status").await.unwrap();
+    assert!(status.runtime.is_empty());
+}
+
+#[tokio::test]
 async fn no_daemon_is_not_a_refusal() {
     let nowhere = Client::new(std::path::Path::new("/nowhere/siplb.sock"));
     assert!(matches!(nowhere.get::<Status>("/v1/status").await, Err(ClientError::NoDaemon { .. })));
@@ -227,4 +329,65 @@ fn bytes_travel_as_digits() {
     for bad in [r#"{"frames":["0"]}"#, r#"{"frames":["0g"]}"#, r#"{"packets":[]}"#] {
         assert!(serde_json::from_str::<Packets>(bad).is_err(), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn figures_come_from_the_daemon_and_from_the_pins_while_it_hangs() {
+    let scrape = async |client: &Client| {
+        let text = client.text(hyper::Method::GET, "/metrics", bytes::Bytes::new()).await.unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    };
+    let served = Served::start();
+    let text = scrape(&served.client).await;
+    assert!(text.contains("\nsiplb_daemon_answers 1\n") && text.contains("siplb_backend_up{"), "{text}");
+
+    let socket = served.home.folder.path().join("hung");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (jobs, _nobody_takes_them) = unbounded_channel::<Job<InMemory>>();
+    let hung = tokio::spawn(serve(listener, jobs, Arc::new(Foreign)));
+    let client = Client::new(&socket);
+    let text = scrape(&client).await;
+    assert!(text.contains("\nsiplb_daemon_answers 0\n"), "{text}");
+    assert!(text.contains("\nsiplb_heartbeat_age_seconds 35.0\n"), "{text}");
+    let impatient = client.patient_for(std::time::Duration::from_millis(50));
+    let answer = impatient.get::<Status>("/v1/status").await;
+    assert!(matches!(answer, Err(ClientError::Hangs { .. })), "{answer:?}");
+    hung.abort();
+}
+
+#[tokio::test]
+async fn over_tcp_there_are_figures_and_nothing_else() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
+    let mut daemon = Home::new().start(InMemory::default()).unwrap();
+    let tasks = [
+        tokio::spawn(async move {
+            while let Some(job) = requests.recv().await {
+                job(&mut daemon.core);
+            }
+        }),
+        tokio::spawn(async move {
+            scrape::serve_metrics(listener, jobs, Arc::new(Foreign)).await.unwrap();
+        }),
+    ];
+    let ask = async |request: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let text = ask("GET /metrics").await;
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("openmetrics-text"), "{text}");
+    assert!(text.contains("siplb_packets_total{"), "{text}");
+    for (request, status) in [("POST /v1/reload", "404"), ("GET /v1/status", "404"), ("POST /metrics", "400")]
+    {
+        let text = ask(request).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {text}");
+    }
+    tasks.iter().for_each(JoinHandle::abort);
 }

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::core::Core;
+use super::journal::{Kind, Who};
 use super::live::Live;
 use crate::config::{Backend, OwnPort, Pool, contradictions, show_duration};
 use crate::control::error::told;
 use crate::pool::handover::{Handover, Moment, News, Phase};
-use crate::pool::{Course, Courses, Desired, Roster};
+use crate::pool::{Course, Courses, Desired, Facts, Roster, path};
 
 impl<D: Live> Core<D> {
     /// Brings the courses up to now. The users of the pools in `at_once` are not handed over. Returns what happened, by
@@ -24,14 +25,10 @@ impl<D: Live> Core<D> {
         let before = self.courses.numbers();
         let mut news = self.part_the_contradictory();
         self.planner.number(&self.courses.effective(&self.desired), &self.courses);
-        let moment = Moment {
-            now: Instant::now().into_std(),
-            windows: self.desired.config.handover,
-            at_once,
-            down: &self.down,
-            overloaded: &self.overloaded,
-        };
-        let mut judge = self.planner.judge(&self.down);
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        self.steered = Instant::now().into_std();
+        let moment = Moment { now: self.steered, windows: self.desired.config.handover, at_once, facts };
+        let mut judge = self.planner.judge(facts);
         news.extend(self.courses.advance(&self.desired, &mut judge, &moment));
         self.ended.extend(before.difference(&self.courses.numbers()));
         news
@@ -44,6 +41,22 @@ impl<D: Live> Core<D> {
             return Vec::new();
         }
         self.courses.part(&self.desired)
+    }
+
+    /// Logs what happened and puts it into the journal. Returns it as sentences.
+    pub(super) fn tell(&mut self, news: &[(String, News)]) -> Vec<String> {
+        let mut told = Vec::new();
+        for (pool, news) in news {
+            let sentence = sentence(pool, news, &self.desired);
+            log::info!("{sentence}");
+            let subject = match news {
+                News::Home(name) | News::GoesHome(name) => path(pool, name),
+                _ => pool.clone(),
+            };
+            self.journal.record(kind(news), subject, &sentence, &Who::Daemon);
+            told.push(sentence);
+        }
+        told
     }
 
     /// Forgets the transactions of handovers that are over; what fails is tried again with the next publication.
@@ -73,13 +86,27 @@ impl<D: Live> Core<D> {
 
     /// When the courses have to be looked at again if nothing happens before.
     pub(super) fn wake(&self) -> Option<Instant> {
-        self.courses.wake(&self.desired, self.desired.config.handover).map(Instant::from_std)
+        let wake = self.courses.wake(&self.desired, self.desired.config.handover, self.steered);
+        wake.map(Instant::from_std)
     }
 
     /// A handover's time has come, or a backend's to go home.
     pub(super) fn turn(&mut self) {
         self.settle();
         self.check();
+    }
+}
+
+/// What the journal has it as.
+fn kind(news: &News) -> Kind {
+    match news {
+        News::Recording(_) => Kind::HandoverRecording,
+        News::Switched(_) => Kind::HandoverSwitched,
+        News::Back(_) => Kind::HandoverBack,
+        News::Finished | News::CalledOff => Kind::HandoverOver,
+        News::AtOnce(_) => Kind::MovedAtOnce,
+        News::Waits => Kind::HandoverAwaited,
+        News::Home(_) | News::GoesHome(_) => Kind::Failback,
     }
 }
 

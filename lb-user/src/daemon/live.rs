@@ -1,9 +1,12 @@
 //! What the daemon needs of a datapath: the live one, or one in memory that takes note, for tests of the daemon's logic.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
+use lb_common::layout::BackendCounter;
 
 use crate::datapath::image::Image;
-use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
+use crate::datapath::{Counters, Datapath, Pins, ScanLoop, Unnamed, Vitals, boot_time_ns};
 
 /// A datapath that is live.
 pub trait Live: Send + 'static {
@@ -24,6 +27,12 @@ pub trait Live: Send + 'static {
     /// # Errors
     /// When it can't be read.
     fn counters(&self) -> Result<Counters>;
+
+    /// What was counted of these backends, by id.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>>;
 
     /// Hosts that should have named a backend and named nobody.
     ///
@@ -49,6 +58,18 @@ pub trait Live: Send + 'static {
     /// When they can't be written.
     fn reset_vip(&mut self, number: u32) -> Result<()>;
 
+    /// Leaves a heartbeat.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn beat(&mut self) -> Result<()>;
+
+    /// What the last heartbeat left.
+    fn vitals(&self) -> Vitals;
+
+    /// Sees to it that what must outlive the daemon does.
+    fn keep_pins(&mut self) -> Pins;
+
     /// Forgets the transactions that were recorded while this change was in progress.
     ///
     /// # Errors
@@ -73,6 +94,10 @@ impl Live for Datapath {
         Ok(self.counters()?)
     }
 
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>> {
+        Ok(self.traffic(ids)?)
+    }
+
     fn unnamed(&self) -> Result<Vec<Unnamed>> {
         Ok(self.unnamed()?)
     }
@@ -87,6 +112,18 @@ impl Live for Datapath {
 
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         Ok(self.reset_vip(number)?)
+    }
+
+    fn beat(&mut self) -> Result<()> {
+        Ok(self.beat()?)
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.vitals()
+    }
+
+    fn keep_pins(&mut self) -> Pins {
+        self.keep_pins()
     }
 
     fn forget_transactions(&mut self, change: u32) -> Result<()> {
@@ -109,6 +146,10 @@ pub struct InMemory {
     pub forgotten_changes: Vec<u32>,
     /// Does it refuse to publish?
     pub is_broken: bool,
+    /// What the last heartbeat left.
+    pub vitals: Vitals,
+    /// What is to be said of the pins.
+    pub pins: Pins,
 }
 
 impl Live for InMemory {
@@ -133,6 +174,11 @@ impl Live for InMemory {
         Ok(self.counters.clone())
     }
 
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>> {
+        let counted = |id: &u32| (*id, self.counters.backends.get(id).copied().unwrap_or_default());
+        Ok(ids.iter().map(counted).collect())
+    }
+
     fn unnamed(&self) -> Result<Vec<Unnamed>> {
         Ok(self.unnamed.clone())
     }
@@ -152,6 +198,19 @@ impl Live for InMemory {
         self.counters.changes.remove(&number);
         self.unnamed.retain(|unnamed| unnamed.vip != number);
         Ok(())
+    }
+
+    fn beat(&mut self) -> Result<()> {
+        self.vitals = self.vitals.beaten(boot_time_ns(), self.counters.forwarded());
+        Ok(())
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.vitals
+    }
+
+    fn keep_pins(&mut self) -> Pins {
+        self.pins.clone()
     }
 
     fn forget_transactions(&mut self, change: u32) -> Result<()> {

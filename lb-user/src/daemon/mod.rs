@@ -6,22 +6,32 @@
 //!
 //! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
 //! last. Another daemon adopts it; `siplb detach` takes it off.
+mod checks;
 mod core;
 mod course;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod journal;
 mod live;
+mod preview;
+#[cfg(test)]
+mod rule_tests;
 mod run;
+mod service;
 mod setup;
+mod stopwatch;
 mod store;
+mod suspicion;
 mod targets;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watchdog;
 
 pub use core::Core;
 pub use live::{InMemory, Live};
+pub(crate) use preview::only_by_restart;
 pub(crate) use run::block_on;
 pub use run::run;
 pub(crate) use setup::{local_addresses, sizes};

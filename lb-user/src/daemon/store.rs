@@ -1,5 +1,6 @@
 //! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`),
-//! the backends that are down (`down.json`), what the pools have in effect (`courses.json`), and the lock that keeps a second daemon away (`lock`).
+//! the backends that are down (`down.json`), what the pools have in effect (`courses.json`), the journal
+//! (`events.jsonl`), and the lock that keeps a second daemon away (`lock`).
 //!
 //! A file is replaced in one step, by a rename after its content has reached the disk: a crash leaves the old one or
 //! the new one.
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::course;
+use super::journal::Journal;
 use crate::pool::{Changes, Ids};
 
 /// The state folder, locked for as long as this lives.
@@ -52,6 +54,11 @@ impl Store {
             ),
             Err((_, error)) => Err(unwritable(error.into())),
         }
+    }
+
+    /// The journal, which is kept in the folder.
+    pub(super) fn journal(&self) -> Journal {
+        Journal::open(&self.folder)
     }
 
     /// The stored changes; none where nothing was stored.
@@ -141,12 +148,16 @@ impl Store {
 }
 
 /// Replaces a file in one step.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+        // On a full disk not even half a file is to stay; what counts is the error at hand.
+        let _ = fs::remove_file(&new);
+    })?;
     // The rename itself is in the folder.
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -16,6 +16,7 @@ use crate::datapath::{Counters, Unnamed};
 use crate::health;
 use crate::pool::handover::Phase;
 use crate::pool::lookup::{Which, lookup};
+use crate::pool::runtime::InForce;
 use crate::pool::{Plan, PoolPlan, digest::digest, path};
 
 impl<D: Live> Core<D> {
@@ -47,10 +48,24 @@ impl<D: Live> Core<D> {
             uptime_s: self.started.elapsed().as_secs(),
             fingerprint: fingerprint(self.fingerprint),
             interfaces: self.interfaces.clone(),
+            watchdog: self.watchdog(),
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+            no_vip: reasons(counters.vips.get(&0).into_iter().flatten()),
+            runtime: self.changes.in_force().map(|it| self.runtime(&it)).collect(),
         })
+    }
+
+    fn runtime(&self, it: &InForce<'_>) -> api::RuntimeChange {
+        api::RuntimeChange {
+            pool: it.pool.to_owned(),
+            name: it.name.to_owned(),
+            kind: it.kind().to_owned(),
+            value: it.value(),
+            file: it.by_file(&self.config),
+            since: self.changes.since.get(&it.key()).copied().unwrap_or(0),
+        }
     }
 
     fn handover(&self, pool: &config::Pool) -> Option<api::Handover> {
@@ -125,6 +140,16 @@ impl<D: Live> Core<D> {
         digests(&self.plan.pools, self.fingerprint)
     }
 
+    /// What happened after event number `since`.
+    pub fn events(&self, since: u64) -> api::Events {
+        api::Events { events: self.journal.since(since), last: self.journal.last() }
+    }
+
+    /// Tells when more has happened: the number of the last event.
+    pub fn event_news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.journal.news()
+    }
+
     /// What is live, in names.
     pub fn plan(&self) -> Plan {
         self.plan.clone()
@@ -179,7 +204,8 @@ impl<D: Live> Core<D> {
             weight: backend.weight,
             state: self.desired.state(&pool.name, &backend.name),
             health: health.to_string(),
-            held: self.courses.of(&pool.name).is_some_and(|course| course.is_held(&backend.name)),
+            is_held: self.courses.of(&pool.name).is_some_and(|course| course.is_held(&backend.name)),
+            is_overloaded: self.is_overloaded(&name),
             since_s: check.map_or(0, |check| check.for_duration.as_secs()),
             last_check: check.and_then(|check| check.last.as_ref()).map(|(outcome, _)| outcome.to_string()),
             round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_micros() as f64 / 1e3),

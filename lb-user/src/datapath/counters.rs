@@ -1,20 +1,21 @@
 //! The counters, read from their per-CPU maps and summed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use aya::{
     Ebpf,
-    maps::{MapData, PerCpuArray, PerCpuValues},
+    maps::{Map, MapData, PerCpuArray, PerCpuValues},
     util::nr_cpus,
 };
 use lb_common::{
     layout::{BackendCounter, ChangeCounter, Counter},
-    reason::REASON_NUMBERS,
+    reason::{REASON_NUMBERS, Reason, Verdict},
 };
 
 use super::{
     error::{DatapathError, Doing},
     maps::{As, take},
+    pins,
 };
 
 /// All counters at one time. What was never counted is not in them.
@@ -26,6 +27,18 @@ pub struct Counters {
     pub backends: BTreeMap<u32, BackendCounter>,
     /// Requests of keys that a change in progress moves, by number of the VIP.
     pub changes: BTreeMap<u32, ChangeCounter>,
+}
+
+impl Counters {
+    /// How many packets were forwarded.
+    pub fn forwarded(&self) -> u64 {
+        let all = self.vips.values().flatten();
+        let is_forward = |number: u8| {
+            Reason::from_number(number).is_some_and(|reason| reason.verdict() == Verdict::Forward)
+        };
+        let forwarded = all.filter(|(number, _)| is_forward(**number));
+        forwarded.map(|(_, counter)| counter.packets).sum()
+    }
 }
 
 /// The maps of counters.
@@ -45,6 +58,20 @@ impl CounterMaps {
         })
     }
 
+    /// Opens the pinned maps.
+    pub(super) fn pinned(folder: &Path) -> Result<Self, DatapathError> {
+        const WHAT: &str = "open the pinned counters";
+        let open = |name| MapData::from_pin(pins::map(folder, name)).map(Map::PerCpuArray);
+        let vips = open("COUNTERS").doing(WHAT)?;
+        let backends = open("BACKEND_COUNTERS").doing(WHAT)?;
+        let changes = open("CHANGES").doing(WHAT)?;
+        Ok(Self {
+            vips: PerCpuArray::try_from(vips).doing(WHAT)?,
+            backends: PerCpuArray::try_from(backends).doing(WHAT)?,
+            changes: PerCpuArray::try_from(changes).doing(WHAT)?,
+        })
+    }
+
     /// Reads and sums everything.
     pub(super) fn read(&self) -> Result<Counters, DatapathError> {
         const WHAT: &str = "read the counters";
@@ -57,11 +84,7 @@ impl CounterMaps {
             }
         }
         for (id, values) in self.backends.iter().enumerate() {
-            let sum =
-                values.doing(WHAT)?.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
-                    requests: add(sum.requests, value.requests),
-                    replies: add(sum.replies, value.replies),
-                });
+            let sum = of_backend(&values.doing(WHAT)?);
             if sum != BackendCounter::default() {
                 counters.backends.insert(id as u32, sum);
             }
@@ -84,6 +107,28 @@ impl CounterMaps {
         Ok(counters)
     }
 
+    /// Reads and sums those of these backends: for a look several times a second, which all of them would be too much for.
+    pub(super) fn of_backends(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>, DatapathError> {
+        let read = |id: &u32| {
+            let values = self.backends.get(id, 0).doing("read the counters of a backend")?;
+            Ok((*id, of_backend(&values)))
+        };
+        ids.iter().map(read).collect()
+    }
+
+    /// How many packets were forwarded to and from these VIPs.
+    pub(super) fn forwarded(&self, vips: impl IntoIterator<Item = u32>) -> Result<u64, DatapathError> {
+        let mut packets = 0;
+        for vip in vips {
+            for reason in Reason::ALL.iter().filter(|reason| reason.verdict() == Verdict::Forward) {
+                let index = vip * REASON_NUMBERS as u32 + u32::from(*reason as u8);
+                let values = self.vips.get(&index, 0).doing("read the counters")?;
+                packets += values.iter().map(|value| value.0.packets).sum::<u64>();
+            }
+        }
+        Ok(packets)
+    }
+
     /// Sets a backend's counters to zero.
     pub(super) fn reset_backend(&mut self, id: u32) -> Result<(), DatapathError> {
         self.backends.set(id, zeroes()?, 0).doing("reset a counter")
@@ -97,6 +142,13 @@ impl CounterMaps {
         }
         Ok(())
     }
+}
+
+fn of_backend(values: &PerCpuValues<As<BackendCounter>>) -> BackendCounter {
+    values.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
+        requests: add(sum.requests, value.requests),
+        replies: add(sum.replies, value.replies),
+    })
 }
 
 fn add(a: Counter, b: Counter) -> Counter {

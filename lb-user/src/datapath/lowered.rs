@@ -1,6 +1,6 @@
 //! An [`Image`] as the entries of the maps, and what two of them differ in. Pure: no kernel here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -69,8 +69,13 @@ impl Lowered {
                 (id, Group { active, other })
             })
             .collect();
+        // Backends behind one router share its entry.
+        let mut next_hops = HashMap::new();
         for (&id, backend) in &image.backends {
-            lowered.add_backend(image, id, backend);
+            let next_hop = backend
+                .next_hop
+                .map_or(0, |hop| *next_hops.entry(hop).or_insert_with(|| lowered.add_next_hop(hop)));
+            lowered.add_backend(image, id, backend, next_hop);
         }
         // An address of the node or of a peer wins over a backend's: that is how the packet's way is judged.
         for (&address, &host) in &image.hosts {
@@ -125,9 +130,8 @@ impl Lowered {
         self.vips.insert(SocketKey::udp(0, address, port), entry);
     }
 
-    fn add_backend(&mut self, image: &Image, id: u32, backend: &image::Backend) {
+    fn add_backend(&mut self, image: &Image, id: u32, backend: &image::Backend, next_hop: u32) {
         let (address, port) = parts(backend.socket);
-        let next_hop = backend.next_hop.map_or(0, |hop| self.add_next_hop(hop));
         let own_port = backend.own_port.map_or(Port(0), |own| Port::new(own.port));
         let entry = Backend {
             address,
@@ -179,11 +183,7 @@ impl Lowered {
         self.sockets.insert(SocketKey::udp(0, address, port), socket);
     }
 
-    /// Backends behind one router share its entry.
     fn add_next_hop(&mut self, hop: NextHop) -> u32 {
-        if let Some((&id, _)) = self.next_hops.iter().find(|(_, known)| **known == hop) {
-            return id;
-        }
         let id = self.next_hops.last_key_value().map_or(1, |(&last, _)| last + 1);
         self.next_hops.insert(id, hop);
         id
@@ -262,6 +262,28 @@ mod tests {
         assert!(!Ports::has(&lowered.ports.0.backends, Port::new(5080)), "no VIP, no way back");
         assert_eq!(lowered.hosts.len(), 5);
         assert_eq!(lowered.groups[&2].active, 0);
+    }
+
+    #[test]
+    fn a_change_in_progress_is_told_to_every_port_of_its_vip() {
+        let mut image = image();
+        image.backends.get_mut(&2).unwrap().own_port = Some(image::OwnPort { vip_port: 15_061, port: 5071 });
+        image.backends.get_mut(&1).unwrap().is_up = false;
+        image.groups.insert(1, image::Group { active: Some(1), other: Some(2) });
+        let told = |image: &Image| {
+            let told = |vip: &Vip| (vip.change, vip.other_table, vip.is_switched);
+            Lowered::new(image).vips.values().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&image), [(0, 0, 0); 2]);
+        let mut change = image::Moving { number: 7, other_table: Some(2), phase: Phase::Recording };
+        image.vips.get_mut(&1).unwrap().change = Some(change);
+        assert_eq!(told(&image), [(7, 2, 0); 2]);
+        change.phase = Phase::Switched;
+        image.vips.get_mut(&1).unwrap().change = Some(change);
+        assert_eq!(told(&image), [(7, 2, 1); 2]);
+        let lowered = Lowered::new(&image);
+        assert_eq!((lowered.groups[&1].active, lowered.groups[&1].other), (1, 2));
+        assert_eq!((lowered.backends[&1].is_up, lowered.backends[&2].is_up), (0, 1));
     }
 
     #[test]

@@ -191,8 +191,9 @@ mod tests {
             priority: 0,
             weight: 100,
             state: *state,
+            is_overloaded: false,
             health: (*health).to_owned(),
-            held: false,
+            is_held: false,
             since_s: 7,
             last_check: Some("no answer within 500ms".to_owned()),
             round_trip_ms: None,
@@ -216,9 +217,12 @@ mod tests {
             uptime_s: 1,
             fingerprint: "00001234".to_owned(),
             interfaces: Vec::new(),
+            watchdog: api::Watchdog::default(),
             vips: Vec::new(),
             pools: vec![pool],
             reasons: api::Reasons::new(),
+            no_vip: api::Reasons::new(),
+            runtime: Vec::new(),
         }
     }
 

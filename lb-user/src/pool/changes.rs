@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Desired;
-use crate::config::{Config, Finding};
+use crate::config::{Backend, Config, Finding};
 
 /// What the operator wants of a backend. Health is another matter: a backend can be active and down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Changes {
     /// Pools without changes are left out.
     #[serde(default)]
     pub pools: BTreeMap<String, PoolChanges>,
+    /// Since when each is in force, in seconds of Unix time, by [`super::runtime::InForce::key`].
+    #[serde(default)]
+    pub since: BTreeMap<String, u64>,
 }
 
 /// The changes of one pool.
@@ -114,6 +117,8 @@ pub enum Change {
     State(Named, State),
     /// Another weight of the backend's group.
     Weight(Named, u32),
+    /// What the file says of the backend and of its group's weight, and nothing else.
+    Reset(Named),
 }
 
 impl Change {
@@ -121,12 +126,14 @@ impl Change {
     ///
     /// # Errors
     /// When it names a backend that isn't there, or none for certain.
-    pub fn pool(&self, desired: &Desired) -> Result<String, Refusal> {
+    pub fn pool(&self, desired: &Desired, file: &Config) -> Result<String, Refusal> {
         match self {
             Self::Add { pool, .. } => Ok(pool.clone()),
             Self::Remove(named) | Self::State(named, _) | Self::Weight(named, _) => {
                 named.find(desired).map(|(pool, _)| pool)
             }
+            // It may be one that was removed.
+            Self::Reset(named) => named.find_in(file).map(|(pool, _)| pool),
         }
     }
 }
@@ -175,6 +182,24 @@ pub enum Refusal {
         /// The one that was asked for.
         stated: u32,
     },
+    /// The file says nothing of it.
+    #[error("the file says nothing of {name} of {pool}: it was added at run time")]
+    NotInFile {
+        /// The pool.
+        pool: String,
+        /// The backend.
+        name: String,
+    },
+    /// It can't come back beside what was added meanwhile.
+    #[error("{name} of {pool} can't come back beside {}, added at run time", others.join(", "))]
+    Displaces {
+        /// The pool.
+        pool: String,
+        /// The backend that the file has.
+        name: String,
+        /// Backends that were added at run time.
+        others: Vec<String>,
+    },
     /// What would come of it contradicts itself.
     #[error("{}", .0.iter().map(|finding| finding.fault.what.as_str()).collect::<Vec<_>>().join("; "))]
     Contradiction(Vec<Finding>),
@@ -191,6 +216,16 @@ impl Refusal {
             Self::Weight { .. } => {
                 "leave the weight out, and set the group's with `siplb backend weight`".to_owned()
             }
+            Self::NotInFile { name, .. } => {
+                format!(
+                    "`siplb backend remove {name}` takes it out, `siplb backend ready {name}` makes it active"
+                )
+            }
+            Self::Displaces { others, .. } => others
+                .iter()
+                .map(|other| format!("`siplb backend remove {other}` first"))
+                .collect::<Vec<_>>()
+                .join("; "),
             Self::Contradiction(findings) => {
                 findings.iter().map(|finding| finding.fault.mend.as_str()).collect::<Vec<_>>().join("; ")
             }
@@ -230,10 +265,11 @@ impl Changes {
             Change::Weight(named, weight) => {
                 let (pool, name) = named.find(&present)?;
                 let backend = present.backend(&pool, &name).expect("a backend that was found");
-                changes.pool(&pool).weights.insert(backend.group.clone(), *weight);
+                changes.weigh(file, &pool, backend, *weight);
                 let (group, was) = (&backend.group, backend.weight);
                 format!("group {group} of {pool} weighs {weight} now, {was} before")
             }
+            Change::Reset(named) => changes.reset(file, &present, named)?,
         };
         changes.pools.retain(|_, pool| *pool != PoolChanges::default());
         Ok((changes, done))
@@ -310,7 +346,16 @@ impl Changes {
         };
     }
 
-    fn pool(&mut self, pool: &str) -> &mut PoolChanges {
+    /// Gives the backend's group a weight. The one that it has without a change is no change.
+    fn weigh(&mut self, file: &Config, pool: &str, backend: &Backend, weight: u32) {
+        self.pool(pool).weights.remove(&backend.group);
+        let without = Desired::new(file, &mut self.clone()).0;
+        if without.backend(pool, &backend.name).is_none_or(|known| known.weight != weight) {
+            self.pool(pool).weights.insert(backend.group.clone(), weight);
+        }
+    }
+
+    pub(super) fn pool(&mut self, pool: &str) -> &mut PoolChanges {
         self.pools.entry(pool.to_owned()).or_default()
     }
 }
@@ -321,9 +366,14 @@ impl Named {
     /// # Errors
     /// When there is none of the name, or more than one.
     pub fn find(&self, desired: &Desired) -> Result<(String, String), Refusal> {
-        let pools = &desired.config.pools;
+        self.find_in(&desired.config)
+    }
+
+    /// The same in a file.
+    pub(super) fn find_in(&self, config: &Config) -> Result<(String, String), Refusal> {
+        let pools = &config.pools;
         if let Some(pool) = &self.pool {
-            let known = desired.config.pool(pool).ok_or_else(|| Refusal::NoPool(pool.clone()))?;
+            let known = config.pool(pool).ok_or_else(|| Refusal::NoPool(pool.clone()))?;
             let has = known.backends.iter().any(|backend| backend.name == self.name);
             return if has {
                 Ok((pool.clone(), self.name.clone()))

@@ -3,7 +3,6 @@
 //! Dealing takes milliseconds and depends on names and weights alone; giving slots to stand-ins is what a change of health
 //! costs. Each is done only when what it depends on has changed. Called by the planner.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lb_common::slot::SLOTS;
@@ -77,9 +76,9 @@ fn slots(table: &Table, holders: &[Holder]) -> Slots {
     slots
 }
 
-/// How many slots each group has, by id.
-pub(super) fn counts(slots: &Slots) -> BTreeMap<u32, u32> {
-    let mut counts = BTreeMap::new();
-    slots.iter().for_each(|id| *counts.entry(u32::from(*id)).or_default() += 1);
+/// How many slots each group has; the place in the list is its id.
+pub(super) fn counts(slots: &Slots) -> Vec<u32> {
+    let mut counts = vec![0; usize::from(u16::MAX) + 1];
+    slots.iter().for_each(|id| counts[usize::from(*id)] += 1);
     counts
 }

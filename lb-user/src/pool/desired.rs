@@ -1,8 +1,8 @@
 //! What is wanted: the configuration file with the changes at run time laid over it.
 //!
-//! The file wins: a change about a backend or group that the file doesn't have any more is dropped, and so is a backend
-//! added at run time that the file has now, or that contradicts it. States, weights, removals and additions that still
-//! apply survive both a restart and a new file.
+//! One rule says what wins: what was done at run time stays in force, over restarts and new files, until it is undone or
+//! no longer fits the file. It doesn't fit when the file has no such backend or group any more, has by now what was
+//! added, says by now what was set, or contradicts it; then it is dropped, and that is said.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +75,9 @@ impl Desired {
         for (path, backend) in &new {
             match old.get(path) {
                 None => sentences.push(format!("backend {path} at {} is new", backend.socket())),
-                Some(known) if known != backend => sentences.push(format!("backend {path} is changed")),
+                Some(known) if known != backend => {
+                    sentences.push(format!("backend {path} is changed: {}", changed(known, backend)));
+                }
                 Some(_) => {}
             }
         }
@@ -100,6 +102,26 @@ impl Desired {
         }
         sentences
     }
+}
+
+/// What is changed of a backend.
+fn changed(before: &Backend, after: &Backend) -> String {
+    let numbers = [
+        ("address", before.socket().to_string(), after.socket().to_string()),
+        ("group", before.group.clone(), after.group.clone()),
+        ("priority", before.priority.to_string(), after.priority.to_string()),
+        ("weight", before.weight.to_string(), after.weight.to_string()),
+    ];
+    let differs = numbers.into_iter().filter(|(_, before, after)| before != after);
+    let mut parts: Vec<String> =
+        differs.map(|(key, before, after)| format!("{key} {after}, was {before}")).collect();
+    let others = [
+        ("aliases", before.aliases != after.aliases),
+        ("port of its own", before.own_port != after.own_port),
+        ("checks", before.health != after.health),
+    ];
+    parts.extend(others.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("other {key}")));
+    parts.join("; ")
 }
 
 /// A backend of a pool as it was added.
@@ -139,8 +161,9 @@ fn remove(pool: &mut Pool, changes: &mut PoolChanges, notes: &mut Vec<String>) {
 /// Adds what was added, all at once if that agrees with the file, else one by one to find what doesn't.
 fn add(config: &mut Config, index: usize, changes: &mut PoolChanges, notes: &mut Vec<String>) {
     let pool = config.pools[index].clone();
+    let names: BTreeSet<&str> = pool.backends.iter().map(|known| known.name.as_str()).collect();
     changes.added.retain(|name, _| {
-        let is_new = pool.backends.iter().all(|known| known.name != *name);
+        let is_new = !names.contains(name.as_str());
         if !is_new {
             notes.push(format!("{name} of {} is taken from the file now, not as it was added", pool.name));
         }
@@ -162,16 +185,24 @@ fn add(config: &mut Config, index: usize, changes: &mut PoolChanges, notes: &mut
 }
 
 fn weigh(pool: &mut Pool, changes: &mut PoolChanges, notes: &mut Vec<String>) {
-    let groups: BTreeSet<String> = pool.backends.iter().map(|backend| backend.group.clone()).collect();
+    let mut groups: BTreeMap<String, u32> = BTreeMap::new();
+    for backend in &pool.backends {
+        groups.entry(backend.group.clone()).or_insert(backend.weight);
+    }
     changes.weights.retain(|group, weight| {
-        let is_known = groups.contains(group);
-        if !is_known {
-            notes.push(format!(
+        let stated = groups.get(group);
+        match stated {
+            None => notes.push(format!(
                 "the weight {weight} of group {group} of {} is dropped: it has no members",
                 pool.name
-            ));
+            )),
+            Some(stated) if stated == weight => notes.push(format!(
+                "the weight {weight} of group {group} of {} is what the file says now: it goes by the file again",
+                pool.name
+            )),
+            Some(_) => {}
         }
-        is_known
+        stated.is_some_and(|stated| stated != weight)
     });
     for backend in &mut pool.backends {
         backend.weight = changes.weights.get(&backend.group).copied().unwrap_or(backend.weight);
@@ -180,8 +211,9 @@ fn weigh(pool: &mut Pool, changes: &mut PoolChanges, notes: &mut Vec<String>) {
 
 /// The states that apply, by path.
 fn states(pool: &Pool, changes: &mut PoolChanges, notes: &mut Vec<String>) -> BTreeMap<String, State> {
+    let names: BTreeSet<&str> = pool.backends.iter().map(|backend| backend.name.as_str()).collect();
     changes.states.retain(|name, state| {
-        let is_known = pool.backends.iter().any(|backend| backend.name == *name);
+        let is_known = names.contains(name.as_str());
         if !is_known {
             notes.push(format!("{name} of {} is not {state} any more: it is gone", pool.name));
         }

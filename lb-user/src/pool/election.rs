@@ -11,6 +11,9 @@
 //! 4. Nothing is up: panic. The slots lie as with all groups up and everything is sent anyway, since checks that fail
 //!    everywhere more often mean that this node is cut off than that every server died at once.
 //!
+//! A group whose serving member has asked for less (a 503) keeps its own slots and takes no others, while another group
+//! can. So it is spared, and none of its users is moved. Within a group nobody is passed over for that.
+//!
 //! With `on-group-down = "drop"` a group that is down keeps its slots and serves nobody, and there is no panic: the
 //! operator asked for messages to be dropped. One that is up again serves at once, since nobody stands in for it. What
 //! is in maintenance serves in no case.
@@ -31,6 +34,8 @@ pub struct Member<'a> {
     pub is_up: bool,
     /// Has it failed, and not gone home since?
     pub is_away: bool,
+    /// Has it asked for less?
+    pub is_overloaded: bool,
 }
 
 impl Member<'_> {
@@ -85,9 +90,15 @@ pub fn elect<'a>(groups: &[&[Member<'a>]], rule: OnGroupDown) -> Election<'a> {
         let takes = group.iter().any(takes);
         let is_left_to_drop =
             rule == OnGroupDown::Drop && active.is_none_or(|member| member.state == State::Active);
-        Seat { active: active.map(|member| member.name), keeps: takes || is_left_to_drop, takes }
+        let is_spared = active.is_some_and(|member| member.is_overloaded);
+        let seat = Seat { active: active.map(|member| member.name), keeps: takes || is_left_to_drop, takes };
+        (seat, is_spared)
     };
-    Election { seats: groups.iter().map(seat).collect(), is_panic }
+    let seats: Vec<(Seat<'a>, bool)> = groups.iter().map(seat).collect();
+    let can_spare = seats.iter().any(|(seat, is_spared)| seat.takes && !is_spared);
+    let settled =
+        |(seat, is_spared): (Seat<'a>, bool)| Seat { takes: seat.takes && !(is_spared && can_spare), ..seat };
+    Election { seats: seats.into_iter().map(settled).collect(), is_panic }
 }
 
 #[cfg(test)]
@@ -97,7 +108,7 @@ mod tests {
     use State::{Active, Draining, Maintenance};
 
     fn member(name: &str, priority: u8, state: State, is_up: bool) -> Member<'_> {
-        Member { name, priority, state, is_up, is_away: false }
+        Member { name, priority, state, is_up, is_overloaded: false, is_away: false }
     }
 
     /// `a1*` serves and its group keeps its slots, `-` is nobody; without `*` the group's slots go elsewhere.
@@ -168,5 +179,27 @@ mod tests {
             assert_eq!(shown(&members, Remap), remap, "{groups:?}");
             assert_eq!(shown(&members, Drop), drop, "{groups:?}");
         }
+    }
+
+    #[test]
+    fn who_asked_for_less_keeps_its_users_and_takes_nobody_elses_while_others_can() {
+        let of = |name, is_up, is_overloaded| [Member { is_overloaded, ..member(name, 0, Active, is_up) }];
+        for (b_overloaded, c_overloaded, expected) in [
+            (false, false, [true, true]),
+            (true, false, [false, true]),
+            (false, true, [true, false]),
+            (true, true, [true, true]),
+        ] {
+            let (a, b, c) = (of("a", false, false), of("b", true, b_overloaded), of("c", true, c_overloaded));
+            let election = elect(&[&a, &b, &c], Remap);
+            assert_eq!([election.seats[1].takes, election.seats[2].takes], expected);
+            assert!(election.seats[1].keeps && election.seats[2].keeps && !election.is_panic);
+            assert_eq!([election.seats[0].active, election.seats[1].active], [None, Some("b")]);
+        }
+        // In its own group it serves on, and a standby that asked for less stands in.
+        let group = [of("a0", true, true)[0], Member { priority: 1, ..of("a1", true, false)[0] }];
+        assert_eq!(elect(&[&group], Remap).seats[0].active, Some("a0"));
+        let group = [of("a0", false, false)[0], Member { priority: 1, ..of("a1", true, true)[0] }];
+        assert_eq!(elect(&[&group, &of("b", true, false)], Remap).seats[0].active, Some("a1"));
     }
 }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::roster::{Owners, Roster};
-use super::{Desired, State, path};
+use super::{Desired, Facts, State, path};
 use crate::config::{Backend, Failback, Pool};
 
 /// How long the phases of a handover take.
@@ -118,10 +118,8 @@ pub struct Moment<'a> {
     pub windows: Windows,
     /// Pools whose users are not handed over but move now.
     pub at_once: &'a BTreeSet<String>,
-    /// Backends that checks found down, by [`path`].
-    pub down: &'a BTreeSet<String>,
-    /// Backends that are overloaded, by [`path`]: they don't go home.
-    pub overloaded: &'a BTreeSet<String>,
+    /// What was found out of the backends. Those that are overloaded don't go home.
+    pub facts: Facts<'a>,
 }
 
 /// Says who owns the slots of a pool by a roster.
@@ -148,7 +146,8 @@ impl Course {
 
     /// Backends that are not wanted any more, and serve what they have under way.
     pub fn leaving<'a>(&'a self, wanted: &'a Pool) -> impl Iterator<Item = &'a Backend> {
-        self.known.iter().filter(|known| wanted.backends.iter().all(|backend| backend.name != known.name))
+        let names: BTreeSet<&str> = wanted.backends.iter().map(|backend| backend.name.as_str()).collect();
+        self.known.iter().filter(move |known| !names.contains(known.name.as_str()))
     }
 
     /// The roster in effect, and during a handover the other one.
@@ -209,7 +208,7 @@ impl Course {
     fn note_failures(&mut self, pool: &Pool, moment: &Moment<'_>) {
         self.away.retain(|name, _| pool.backends.iter().any(|backend| backend.name == *name));
         for backend in &pool.backends {
-            if moment.down.contains(&path(&pool.name, &backend.name)) {
+            if moment.facts.down.contains(&path(&pool.name, &backend.name)) {
                 self.away.insert(backend.name.clone(), None);
             } else if let Some(since) = self.away.get_mut(&backend.name) {
                 since.get_or_insert(moment.now);
@@ -281,7 +280,7 @@ impl Course {
                 .flatten()
                 .is_some_and(|since| moment.now.saturating_duration_since(since) >= pool.hold_down);
             let is_fit = desired.state(&pool.name, &name) == State::Active
-                && !moment.overloaded.contains(&path(&pool.name, &name));
+                && !moment.facts.overloaded.contains(&path(&pool.name, &name));
             if is_due && is_fit {
                 self.away.remove(&name);
                 news.push(News::GoesHome(name));
@@ -416,8 +415,8 @@ impl Course {
         self.known = pool.backends.iter().cloned().chain(leaving.collect::<Vec<_>>()).collect();
     }
 
-    /// When time brings something about next, if nothing else happens.
-    fn wake(&self, pool: &Pool, windows: Windows) -> Option<Instant> {
+    /// When time brings something about next, later than `after`, if nothing else happens.
+    fn wake(&self, pool: &Pool, windows: Windows, after: Instant) -> Option<Instant> {
         let phase = self.handover.as_ref().map(|handover| {
             handover.since
                 + match handover.phase {
@@ -426,7 +425,7 @@ impl Course {
                 }
         });
         let held = self.away.values().flatten().filter(|_| pool.failback == Failback::Auto);
-        held.map(|since| *since + pool.hold_down).chain(phase).min()
+        held.map(|since| *since + pool.hold_down).chain(phase).filter(|wake| *wake > after).min()
     }
 }
 
@@ -518,12 +517,12 @@ impl Courses {
         self.by_pool.get_mut(pool).is_some_and(|course| course.release(name))
     }
 
-    /// When [`Courses::advance`] has to be called if nothing happens before.
-    pub fn wake(&self, desired: &Desired, windows: Windows) -> Option<Instant> {
-        let wakes =
-            desired.config.pools.iter().filter_map(|pool| {
-                self.by_pool.get(&pool.name).and_then(|course| course.wake(pool, windows))
-            });
+    /// When [`Courses::advance`] has to be called if nothing happens before; `after` is when it was called last. What was due
+    /// then and could not be done waits for something else than time.
+    pub fn wake(&self, desired: &Desired, windows: Windows, after: Instant) -> Option<Instant> {
+        let wakes = desired.config.pools.iter().filter_map(|pool| {
+            self.by_pool.get(&pool.name).and_then(|course| course.wake(pool, windows, after))
+        });
         wakes.min()
     }
 

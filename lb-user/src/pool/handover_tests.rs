@@ -56,14 +56,9 @@ impl Node {
         let desired = self.desired();
         self.planner.number(&self.courses.effective(&desired), &self.courses);
         let at_once = if is_now { BTreeSet::from(["p".to_owned()]) } else { BTreeSet::new() };
-        let moment = Moment {
-            now: self.now,
-            windows: WINDOWS,
-            at_once: &at_once,
-            down: &self.down,
-            overloaded: &self.overloaded,
-        };
-        let news = self.courses.advance(&desired, &mut self.planner.judge(&self.down), &moment);
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        let moment = Moment { now: self.now, windows: WINDOWS, at_once: &at_once, facts };
+        let news = self.courses.advance(&desired, &mut self.planner.judge(facts), &moment);
         news.into_iter().map(|(_, news)| news).collect()
     }
 
@@ -93,12 +88,8 @@ impl Node {
 
     fn plan(&mut self) -> Plan {
         let desired = self.courses.effective(&self.desired());
-        self.planner.plan_of(Facts {
-            desired: &desired,
-            courses: &self.courses,
-            down: &self.down,
-            network: &Network::default(),
-        })
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        self.planner.plan_on(&self.courses, &desired, facts, &Network::default())
     }
 
     /// Who serves each slot, by name.
@@ -366,6 +357,7 @@ fn who_is_overloaded_does_not_go_home() {
     node.fails("b1");
     node.overloaded.insert("p/b1".into());
     assert_eq!(node.recovers("b1"), []);
+    assert_eq!(node.courses.wake(&node.desired(), WINDOWS, node.now), None, "time alone changes nothing");
     node.overloaded.clear();
     assert_eq!(kinds(&node.advance()), ["goes home", "recording"]);
 }
@@ -427,7 +419,7 @@ proptest! {
         for event in events {
             node.takes(event);
             let desired = node.desired();
-            let wake = node.courses.wake(&desired, WINDOWS);
+            let wake = node.courses.wake(&desired, WINDOWS, node.now);
             prop_assert!(node.phase().is_none() || wake.is_some(), "a phase that nothing ends");
         }
         node.down.clear();
@@ -437,7 +429,7 @@ proptest! {
         }
         prop_assert_eq!(node.phase(), None);
         let mut planner = Planner::new(7, node.planner.ids().clone());
-        let fresh = planner.plan(&node.desired(), &BTreeSet::new(), &Network::default());
+        let fresh = planner.plan(&node.desired(), Facts::NONE, &Network::default());
         prop_assert_eq!(node.plan().image, fresh.image);
     }
 

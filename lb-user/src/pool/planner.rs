@@ -11,7 +11,7 @@ use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
 use super::handover::{Course, Courses, Judge};
 use super::roster::{Owners, Roster};
-use super::{Desired, GroupPlan, HandoverPlan, Ids, Plan, PoolPlan, State, path};
+use super::{Desired, Facts, GroupPlan, HandoverPlan, Ids, Plan, PoolPlan, State, path};
 use crate::config::{self, Config, Forward, KeyRule, Pool, Vip};
 use crate::datapath::image::{
     self, Backend, Image, Moving, Name, NamePort, Named, OwnPort, Phase, Standing, Vip as VipEntry,
@@ -33,19 +33,6 @@ pub struct Planner {
 /// How many tables of a pool are kept: those of a handover, and one that is looked at.
 const DEALS: usize = 3;
 
-/// What a plan is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// What is wanted, and besides it the backends that are leaving: [`Courses::effective`].
-    pub desired: &'a Desired,
-    /// What the pools have in effect. One that has no course has what is wanted.
-    pub courses: &'a Courses,
-    /// Backends that checks found down, by [`path`]; all others count as up.
-    pub down: &'a BTreeSet<String>,
-    /// The way to the backends.
-    pub network: &'a Network,
-}
-
 impl Planner {
     /// With the seed of the hash key, and the ids that were in use.
     pub fn new(seed: u64, ids: Ids) -> Self {
@@ -62,20 +49,27 @@ impl Planner {
         self.seed
     }
 
-    /// Plans what is wanted, as if it had always been. `down` has the backends that checks found down, by [`path`].
+    /// Plans what is wanted as if it had always been, by what was found out of the backends.
     ///
     /// # Panics
     /// If the configuration exceeds its own limits; `contradictions` refuses such.
-    pub fn plan(&mut self, desired: &Desired, down: &BTreeSet<String>, network: &Network) -> Plan {
-        self.plan_of(Facts { desired, courses: &Courses::default(), down, network })
+    pub fn plan(&mut self, desired: &Desired, facts: Facts<'_>, network: &Network) -> Plan {
+        self.plan_on(&Courses::default(), desired, facts, network)
     }
 
-    /// Plans what is in effect.
+    /// Plans what is in effect. `effective` has the backends that are leaving too: [`Courses::effective`]. A pool without a
+    /// course has what is wanted in effect.
     ///
     /// # Panics
     /// As [`Planner::plan`].
-    pub fn plan_of(&mut self, facts: Facts<'_>) -> Plan {
-        let Facts { desired, courses, down, network } = facts;
+    pub fn plan_on(
+        &mut self,
+        courses: &Courses,
+        effective: &Desired,
+        facts: Facts<'_>,
+        network: &Network,
+    ) -> Plan {
+        let desired = effective;
         let config = &desired.config;
         self.number(desired, courses);
         self.deals.retain(|pool, _| config.pool(pool).is_some());
@@ -85,7 +79,7 @@ impl Planner {
             ..Plan::default()
         };
         for pool in &config.pools {
-            let pool_plan = self.plan_pool(desired, pool, courses.of(&pool.name), down);
+            let pool_plan = self.plan_pool(desired, pool, courses.of(&pool.name), facts);
             self.put_pool(&pool_plan, &mut plan.image, config.limits.pools);
             plan.pools.push(pool_plan);
         }
@@ -97,11 +91,12 @@ impl Planner {
             let entry = self.plan_vip(vip, config, &plan, names);
             plan.image.vips.insert(number, entry);
         }
+        let serving = serving(&plan.pools);
         for (pool, backend) in desired.backends() {
             let id = self.backend(&pool.name, &backend.name);
             plan.backends.insert(id, backend.name.clone());
             plan.groups_of_backends.insert(id, backend.group.clone());
-            let entry = self.plan_backend(facts, (pool, backend), &plan);
+            let entry = self.plan_backend(desired, (pool, backend), &serving, facts, network);
             plan.image.backends.insert(id, entry);
         }
         let peers = config.peers.iter().map(|address| (*address, Host::Peer));
@@ -111,11 +106,12 @@ impl Planner {
 
     fn plan_backend(
         &self,
-        facts: Facts<'_>,
+        desired: &Desired,
         (pool, backend): (&Pool, &config::Backend),
-        plan: &Plan,
+        serving: &Serving<'_>,
+        facts: Facts<'_>,
+        network: &Network,
     ) -> Backend {
-        let Facts { desired, down, network, .. } = facts;
         let config = &desired.config;
         let vip = config.vip_of(pool).map(|vip| self.ids.vips.get(&vip_name(vip)).expect("numbered"));
         let mode = mode(pool.forward);
@@ -123,7 +119,7 @@ impl Planner {
             Mode::Dsr => network.neighbour(backend.address),
             Mode::Nat | Mode::Ipip => network.next_hop(backend.address),
         };
-        let standing = standing(desired, (pool, backend), plan, down);
+        let standing = standing(desired, (pool, backend), serving, facts);
         Backend {
             socket: backend.socket(),
             vip,
@@ -137,8 +133,8 @@ impl Planner {
     }
 
     /// Says who owns slots by a roster of the configuration that was numbered last, and by what is up.
-    pub fn judge<'a>(&'a mut self, down: &'a BTreeSet<String>) -> impl Judge + use<'a> {
-        ByPlan { planner: self, down }
+    pub fn judge<'a>(&'a mut self, facts: Facts<'a>) -> impl Judge + use<'a> {
+        ByPlan { planner: self, facts }
     }
 
     /// Gives everything its number.
@@ -171,14 +167,14 @@ impl Planner {
         desired: &Desired,
         pool: &Pool,
         course: Option<&Course>,
-        down: &BTreeSet<String>,
+        facts: Facts<'_>,
     ) -> PoolPlan {
         let Some(course) = course else {
-            return self.plan_roster(pool, &Roster::of(desired, pool, |_| false), down);
+            return self.plan_roster(pool, &Roster::of(desired, pool, |_| false), facts);
         };
-        let mut plan = self.plan_roster(pool, &course.roster, down);
+        let mut plan = self.plan_roster(pool, &course.roster, facts);
         plan.handover = course.handover.as_ref().map(|handover| {
-            let other = self.plan_roster(pool, &handover.other, down);
+            let other = self.plan_roster(pool, &handover.other, facts);
             let active = |group: &GroupPlan| (group.id, group.active.as_ref().map(|(_, id)| *id));
             HandoverPlan {
                 number: handover.number,
@@ -190,8 +186,8 @@ impl Planner {
         plan
     }
 
-    fn plan_roster(&mut self, pool: &Pool, roster: &Roster, down: &BTreeSet<String>) -> PoolPlan {
-        let groups = groups(roster, pool, down);
+    fn plan_roster(&mut self, pool: &Pool, roster: &Roster, facts: Facts<'_>) -> PoolPlan {
+        let groups = groups(roster, pool, facts);
         let members: Vec<&[Member<'_>]> = groups.iter().map(|group| group.members.as_slice()).collect();
         let Election { seats, is_panic } = election::elect(&members, pool.on_group_down);
         let ids =
@@ -204,9 +200,9 @@ impl Planner {
             name: group.name.to_owned(),
             id: *id,
             weight: group.weight,
-            slots: counts.get(id).copied().unwrap_or(0),
+            slots: counts.get(*id as usize).copied().unwrap_or(0),
             active: seat.active.map(|name| (name.to_owned(), self.backend(&pool.name, name))),
-            is_up: seat.takes && !is_panic,
+            is_up: seat.keeps && seat.active.is_some() && !is_panic,
         };
         let groups = groups.iter().zip(ids.iter().zip(&seats)).map(plan).collect();
         PoolPlan { name: pool.name.clone(), slots, is_panic, groups, handover: None }
@@ -250,13 +246,12 @@ impl Planner {
     /// What messages can name, by the index of the VIP.
     fn names(&self, config: &Config) -> BTreeMap<usize, BTreeMap<Name, Named>> {
         let mut all = BTreeMap::<usize, BTreeMap<Name, Named>>::new();
+        let ids = |pool: &Pool| pool.backends.iter().map(|it| self.backend(&pool.name, &it.name)).collect();
+        let ids: Vec<Vec<u32>> = config.pools.iter().map(ids).collect();
         for name in config::names(config) {
             let named = match name.of {
                 config::Named::Vip => Named::Vip,
-                config::Named::Backend { pool, backend } => {
-                    let pool = &config.pools[pool];
-                    Named::Backend(self.backend(&pool.name, &pool.backends[backend].name))
-                }
+                config::Named::Backend { pool, backend } => Named::Backend(ids[pool][backend]),
             };
             let ports: &[NamePort] = match (name.any_port, name.port) {
                 (true, _) => &[NamePort::None, NamePort::Any],
@@ -288,12 +283,12 @@ impl Planner {
 /// Judges rosters by the numbers that the effective configuration has.
 struct ByPlan<'a> {
     planner: &'a mut Planner,
-    down: &'a BTreeSet<String>,
+    facts: Facts<'a>,
 }
 
 impl Judge for ByPlan<'_> {
     fn owners(&mut self, pool: &Pool, roster: &Roster) -> Owners {
-        Owners::new(self.planner.plan_roster(pool, roster, self.down))
+        Owners::new(self.planner.plan_roster(pool, roster, self.facts))
     }
 }
 
@@ -301,17 +296,34 @@ impl Judge for ByPlan<'_> {
 fn standing(
     desired: &Desired,
     (pool, backend): (&Pool, &config::Backend),
-    plan: &Plan,
-    down: &BTreeSet<String>,
+    serving: &Serving<'_>,
+    facts: Facts<'_>,
 ) -> Standing {
-    let pool_plan = plan.pool(&pool.name);
-    let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
-    let is_up =
-        !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+    let is_panic = serving.panicking.contains(pool.name.as_str());
+    let is_up = is_panic || !facts.down.contains(&path(&pool.name, &backend.name));
     if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
         return Standing::Serves;
     }
-    group.and_then(|group| group.active.as_ref()).map_or(Standing::Down, |(_, id)| Standing::ServedBy(*id))
+    let group = (pool.name.as_str(), backend.group.as_str());
+    serving.active.get(&group).map_or(Standing::Down, |id| Standing::ServedBy(*id))
+}
+
+/// What the standing of a backend follows from: found once, since a backend may be one of thousands.
+struct Serving<'a> {
+    /// Who serves each group, by pool and group.
+    active: BTreeMap<(&'a str, &'a str), u32>,
+    /// Pools of which everything counts as up.
+    panicking: BTreeSet<&'a str>,
+}
+
+fn serving(pools: &[PoolPlan]) -> Serving<'_> {
+    let groups = pools.iter().flat_map(|pool| pool.groups.iter().map(move |group| (pool, group)));
+    let active = groups.filter_map(|(pool, group)| {
+        let (_, id) = group.active.as_ref()?;
+        Some(((pool.name.as_str(), group.name.as_str()), *id))
+    });
+    let panicking = pools.iter().filter(|pool| pool.is_panic).map(|pool| pool.name.as_str());
+    Serving { active: active.collect(), panicking: panicking.collect() }
 }
 
 /// How packets get to the backends of a pool.
@@ -342,7 +354,7 @@ struct Group<'a> {
 }
 
 /// The groups of a pool in the order in which they first appear.
-fn groups<'a>(roster: &'a Roster, pool: &Pool, down: &BTreeSet<String>) -> Vec<Group<'a>> {
+fn groups<'a>(roster: &'a Roster, pool: &Pool, facts: Facts<'_>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = BTreeMap::new();
     for entry in &roster.members {
@@ -350,7 +362,8 @@ fn groups<'a>(roster: &'a Roster, pool: &Pool, down: &BTreeSet<String>) -> Vec<G
             name: &entry.name,
             priority: entry.priority,
             state: entry.state,
-            is_up: !down.contains(&path(&pool.name, &entry.name)),
+            is_up: !facts.down.contains(&path(&pool.name, &entry.name)),
+            is_overloaded: facts.overloaded.contains(&path(&pool.name, &entry.name)),
             is_away: entry.is_away,
         };
         let place = *places.entry(entry.group.as_str()).or_insert_with(|| {
