@@ -14,8 +14,7 @@ const SERVERS: u8 = 4;
 /// More than there can be under way: two handovers, one of which has got another aim meanwhile.
 const SETTLED: Duration = Duration::from_secs(40);
 
-const LOAD: Load =
-    Load { calls: 200, registrations: 40, ring: Duration::from_secs(3), repeats: 2, seed: 4 };
+const LOAD: Load = Load { calls: 200, registrations: 40, ring: Duration::from_secs(3), repeats: 2, seed: 4 };
 
 fn drain(backend: &str) -> Change {
     Change { verb: Verb::Drain, backend: backend.to_owned() }

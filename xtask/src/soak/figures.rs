@@ -21,12 +21,12 @@ fn rows(outcome: &Outcome) -> Vec<[String; 2]> {
         ["for how long".into(), format!("up to {} s each", outcome.ring_s)],
         ["complete (487 or 486, and ACK)".into(), format!("{}, {} not", outcome.completed, outcome.failed)],
         ["registrations".into(), format!("{} of {}", outcome.registered, outcome.registrations)],
-        [
-            "lost packets".into(),
-            format!("{} ({} of 1000 each way)", outcome.lost, outcome.loss_permille),
-        ],
+        ["lost packets".into(), format!("{} ({} of 1000 each way)", outcome.lost, outcome.loss_permille)],
         ["messages sent again".into(), outcome.sent_again.to_string()],
-        ["changes of the pool".into(), format!("{}, {during} while a handover was under way", outcome.changes.len())],
+        [
+            "changes of the pool".into(),
+            format!("{}, {during} while a handover was under way", outcome.changes.len()),
+        ],
     ];
     for made in &outcome.changes {
         let during = made.during.as_deref().map_or(String::new(), |phase| format!(" (while {phase})"));

@@ -96,13 +96,8 @@ impl Changes {
     }
 
     fn of(backends: impl Iterator<Item = (String, SocketAddr)>, seed: u64) -> Self {
-        let wanted = |(name, socket)| Wanted {
-            name,
-            socket,
-            is_there: true,
-            is_draining: false,
-            weight: WEIGHT,
-        };
+        let wanted =
+            |(name, socket)| Wanted { name, socket, is_there: true, is_draining: false, weight: WEIGHT };
         Self { backends: backends.map(wanted).collect(), random: StdRng::seed_from_u64(seed) }
     }
 

@@ -161,13 +161,7 @@ mod tests {
 
     #[test]
     fn sending_again_takes_as_long_as_doubling_has_it() {
-        let load = Load {
-            calls: 1,
-            registrations: 0,
-            ring: Duration::from_secs(20),
-            repeats: 4,
-            seed: 0,
-        };
+        let load = Load { calls: 1, registrations: 0, ring: Duration::from_secs(20), repeats: 4, seed: 0 };
         // After 0.5, 1.5, 3.5 and 7.5 seconds.
         assert_eq!(load.repeating(), Duration::from_millis(7500));
         assert_eq!(load.longest_call(), Duration::from_millis(42_500));
