@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use siplb_lab::handover::{Change, Outcome, Trial, Verb, Windows};
+use siplb_lab::handover::{Change, Outcome, PATIENT_CHECKS, Trial, Verb, Windows};
 use siplb_lab::siplb::{self, Service};
 use siplb_lab::sipp::Load;
 
@@ -39,7 +39,7 @@ fn under_load(
     changes: impl FnOnce(&mut Trial<'_>) -> Result<()>,
 ) -> Result<Outcome> {
     let servers = Trial::servers(&stage.lab)?;
-    let service = Service { handover: Some(windows), ..Service::default() };
+    let service = Service { pool: PATIENT_CHECKS, handover: Some(windows), ..Service::default() };
     stage.start_siplb(&siplb::config_for(&stage.lab, &service))?;
     for host in &stage.lab.topology().backends {
         stage.siplb().wait_for(&host.name, true)?;
@@ -53,7 +53,8 @@ fn under_load(
 
 fn at(trial: &mut Trial<'_>, seconds: u64, change: &Change) -> Result<()> {
     trial.go_on_until(Duration::from_secs(seconds), |_| ())?;
-    trial.make(change, false)
+    trial.make(change, false)?;
+    Ok(())
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use siplb_lab::handover::{Changes, Outcome, Trial, Windows, moments};
+use siplb_lab::handover::{Changes, Outcome, PATIENT_CHECKS, Trial, Windows, moments};
 use siplb_lab::siplb::{self, Service};
 use siplb_lab::sipp::Load;
 use siplb_lab::{Lab, Siplb};
@@ -45,7 +45,7 @@ pub(super) fn play(args: &Args) -> Result<Outcome> {
     progress.step("starting four Kamailio servers");
     let servers = Trial::servers(&lab)?;
     progress.step("starting siplb with native XDP");
-    let service = Service { handover: Some(windows), ..Service::default() };
+    let service = Service { pool: PATIENT_CHECKS, handover: Some(windows), ..Service::default() };
     let binary = process::target_dir().join("release/siplb");
     let siplb = Siplb::start(&lab, &binary, &siplb::config_for(&lab, &service))?;
     for host in &lab.topology().backends {
@@ -63,9 +63,10 @@ pub(super) fn play(args: &Args) -> Result<Outcome> {
             let left = moment.saturating_sub(trial.elapsed()).as_secs();
             progress.show(format!("{} calls; in {left} s {next}", trial.calls()));
         })?;
-        trial.make(&change, false)?;
-        let meanwhile = if trial.is_handing_over() { ", a handover is under way" } else { "" };
-        progress.step(&format!("after {} s {next}{meanwhile}", trial.elapsed().as_secs()));
+        let made = trial.make(&change, false)?;
+        let during =
+            made.during.map_or(String::new(), |phase| format!(", while another handover is {phase}"));
+        progress.step(&format!("after {:.0} s {next}{during}", made.at_s));
     }
     progress.step("waiting for the last handover to be over");
     // One that is under way, one that waits for it, and then as much.

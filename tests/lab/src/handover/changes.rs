@@ -12,7 +12,7 @@ use crate::siplb::POOL;
 use crate::topology::{Host, SIP_PORT};
 
 /// Weights that are asked for, and that of a backend for which none was.
-const WEIGHTS: [u32; 4] = [25, 50, 200, 400];
+const WEIGHTS: [u32; 4] = [50, 75, 150, 200];
 const WEIGHT: u32 = 100;
 /// So many backends take new users at all times: one could move nobody anywhere.
 const SERVING_MIN: usize = 2;

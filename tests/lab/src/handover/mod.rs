@@ -25,6 +25,9 @@ use watch::Watch;
 
 /// Lost requests of a thousand, and lost responses. One message of 25 is sent again.
 const LOSS_PERMILLE: u32 = 20;
+/// Lines of the pool: checks with patience. A failure moves users without a plan, and one core that clients, servers and
+/// whatever else runs here fight for is no failure.
+pub const PATIENT_CHECKS: &str = "health = { interval = \"2s\", timeout = \"1900ms\", fall = 10 }";
 /// How often siplb is asked how far it is.
 const GLANCE: Duration = Duration::from_millis(500);
 
@@ -118,11 +121,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Asks for a change; `is_at_once` with `--now`.
+    /// Asks for a change, `is_at_once` with `--now`, and tells what it came into.
     ///
     /// # Errors
     /// When it is refused.
-    pub fn make(&mut self, change: &Change, is_at_once: bool) -> Result<()> {
+    pub fn make(&mut self, change: &Change, is_at_once: bool) -> Result<Made> {
         self.glance()?;
         let mut arguments = change.arguments();
         if is_at_once {
@@ -131,8 +134,10 @@ impl<'a> Trial<'a> {
         let at = self.elapsed();
         self.siplb.ask(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
         let during = self.watch.phase().map(str::to_owned);
-        self.made.push(Made { at_s: at.as_secs_f64(), change: change.to_string(), during });
-        self.glance()
+        let made = Made { at_s: at.as_secs_f64(), change: change.to_string(), during };
+        self.made.push(made.clone());
+        self.glance()?;
+        Ok(made)
     }
 
     /// Lets the load go on until no handover is under way, calling `show` twice a second.
