@@ -9,7 +9,9 @@ mod fuzz;
 mod kernels;
 mod lint;
 mod process;
+mod progress;
 mod setup;
+mod soak;
 mod test;
 mod verifier;
 
@@ -34,6 +36,8 @@ enum Verb {
     Bench(bench::Args),
     /// Show siplb at work: real Kamailio servers, real calls, one server killed
     Demo(demo::Args),
+    /// Hold a promise against what goes on for minutes: real calls at a high rate while servers are drained, added, removed
+    Soak(soak::Args),
     /// Load every eBPF program and print what the kernel's verifier had to do for it
     Verifier(verifier::Args),
 }
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Soak(args) => soak::run(&args),
         Verb::Verifier(args) => verifier::run(&args),
     };
     match done {

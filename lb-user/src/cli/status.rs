@@ -10,7 +10,7 @@ use super::backend;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Columns, duration, or_dash, percent, print, print_json};
-use crate::control::api::{Phase, Pool, Reasons, RuntimeChange, Status, Vip, Watchdog};
+use crate::control::api::{Phase, Pool, Reasons, RuntimeChange, Status, Transactions, Vip, Watchdog};
 
 /// A status takes milliseconds; a daemon that needs longer than this hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -116,7 +116,19 @@ fn vips(vips: &[Vip]) -> String {
             vip.traffic.bytes.to_string(),
         ]);
     }
-    columns.to_string()
+    columns.to_string() + &vips.iter().map(transactions).collect::<String>()
+}
+
+/// What handovers did at a VIP, if there were any.
+fn transactions(vip: &Vip) -> String {
+    let Transactions { recorded, followed, older, unreadable, full } = vip.transactions;
+    if vip.transactions == Transactions::default() {
+        return String::new();
+    }
+    format!(
+        "\nRequests of users who were handed over: {recorded} recorded, {followed} followed, {older} older, {unreadable} \
+         unreadable, {full} without room."
+    )
 }
 
 fn groups(pools: &[Pool]) -> String {

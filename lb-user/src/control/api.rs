@@ -131,6 +131,31 @@ pub struct Vip {
     pub traffic: Traffic,
     /// By reason.
     pub reasons: Reasons,
+    /// Requests of users who were being handed over.
+    #[serde(default)]
+    pub transactions: Transactions,
+}
+
+/// Requests of users who were being handed over, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transactions {
+    /// The first of their transaction: recorded where they went.
+    pub recorded: u64,
+    /// Of a recorded transaction: sent where it began.
+    pub followed: u64,
+    /// A CANCEL or ACK of a transaction older than the handover: to the owner before.
+    pub older: u64,
+    /// Call-ID or CSeq can't be read: to the owner now.
+    pub unreadable: u64,
+    /// There was no room to record them: to the owner now.
+    pub full: u64,
+}
+
+impl From<layout::ChangeCounter> for Transactions {
+    fn from(counter: layout::ChangeCounter) -> Self {
+        let layout::ChangeCounter { recorded, followed, older, unreadable, full } = counter;
+        Self { recorded, followed, older, unreadable, full }
+    }
 }
 
 /// A pool.

@@ -165,8 +165,10 @@ impl<D: Live> Core<D> {
         let reasons = reasons(counted);
         let mut traffic = api::Traffic::default();
         reasons.values().for_each(|of_reason| traffic += *of_reason);
+        let changes = number.and_then(|number| counters.changes.get(&number)).copied();
+        let transactions = changes.unwrap_or_default().into();
         let config::Vip { address, port, transport, .. } = *vip;
-        api::Vip { address, port, transport, pool: vip.pool.clone(), traffic, reasons }
+        api::Vip { address, port, transport, pool: vip.pool.clone(), traffic, reasons, transactions }
     }
 
     fn backends_with(&self, counters: &Counters) -> Vec<api::Backend> {

@@ -1,6 +1,7 @@
-//! Real Kamailio servers as the second stage: registrars after `tests/kamailio/registrar.cfg`, and proxies that stay in the
-//! dialog after `tests/kamailio/proxy.cfg`.
+//! Real Kamailio servers as the second stage: registrars after `tests/kamailio/registrar.cfg`, proxies that stay in the
+//! dialog after `tests/kamailio/proxy.cfg`, and after `tests/kamailio/ringing.cfg` servers that know their transactions.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,11 @@ use crate::topology::{DOMAIN, Family, Host, SIP_PORT};
 
 const REGISTRAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/registrar.cfg");
 const PROXY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/proxy.cfg");
+const RINGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kamailio/ringing.cfg");
+/// Memory that the workers share, in MiB: enough for some thousand users and their calls.
+const MEMORY_MIB: u32 = 32;
+/// The same for some ten thousand calls that ring at one time, 23 KiB each. It costs what of it is used.
+const MEMORY_FOR_RINGING_MIB: u32 = 2048;
 /// Gives a program a file of host names of its own, from the folder that comes first of the arguments, and a name server
 /// that refuses at once: one that is not there costs seconds.
 const WITH_HOSTS: &str =
@@ -108,7 +114,17 @@ impl Kamailio {
     pub fn start(host: &Host, folder: &Path) -> Result<Self> {
         let command = host.netns.command("kamailio");
         let listen = format!("udp:{}:{SIP_PORT}", host.address);
-        Self::start_with(host, folder, command, REGISTRAR, &[("LISTEN", listen)])
+        Self::start_with(host, folder, command, (REGISTRAR, MEMORY_MIB), &[("LISTEN", listen)])
+    }
+
+    /// Starts a server on `host` that lets the phones of all users ring, and waits until it can be asked.
+    ///
+    /// # Errors
+    /// As [`Kamailio::start`].
+    pub fn start_ringing(host: &Host, folder: &Path) -> Result<Self> {
+        let command = host.netns.command("kamailio");
+        let listen = format!("udp:{}:{SIP_PORT}", host.address);
+        Self::start_with(host, folder, command, (RINGING, MEMORY_FOR_RINGING_MIB), &[("LISTEN", listen)])
     }
 
     /// Starts a record-routing proxy, with an empty location table, on `host` of this lab, and waits until it can be asked.
@@ -130,20 +146,20 @@ impl Kamailio {
             definitions.push(("OWN_PORT", proxy.listen(host, Naming::OWN_PORT)));
         }
         let command = command_with_hosts(&host.netns, &folder, "kamailio");
-        Self::start_with(host, &folder, command, PROXY, &definitions)
+        Self::start_with(host, &folder, command, (PROXY, MEMORY_MIB), &definitions)
     }
 
     fn start_with(
         host: &Host,
         folder: &Path,
         mut command: Command,
-        config: &str,
+        (config, memory_mib): (&str, u32),
         definitions: &[(&str, String)],
     ) -> Result<Self> {
         let control = folder.join(format!("{}.ctl", host.name));
         command
-            // In the foreground, complaining to its log, with 32 MiB shared and 4 MiB for each process.
-            .args(["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w"])
+            // In the foreground, complaining to its log, with 4 MiB for each process.
+            .args(["-DD", "-E", "-m", &memory_mib.to_string(), "-M", "4", "-f", config, "-w"])
             .arg(folder)
             .args(["-A", &format!("DOMAIN=\"{DOMAIN}\"")])
             .args(["-A", &format!("CONTROL=\"unixs:{}\"", control.display())]);
@@ -204,6 +220,20 @@ impl Kamailio {
     /// When it is gone.
     pub fn thaw(&self) -> Result<()> {
         self.process.signal_all(Signal::SIGCONT)
+    }
+
+    /// All that a proxy or a ringing server counts, as [`Kamailio::count`].
+    ///
+    /// # Errors
+    /// When it doesn't answer.
+    pub fn counts(&self) -> Result<BTreeMap<String, u64>> {
+        let listing = output(kamcmd(&self.control, &["cnt.grp_get_all", "script"]))
+            .with_context(|| format!("cannot ask Kamailio {} what it has counted", self.name))?;
+        let count = |line: &str| {
+            let (name, value) = line.trim().split_once(": ")?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        Ok(listing.lines().filter_map(count).collect())
     }
 
     /// SIGKILL to all its processes at once, and with them to everything it remembers.

@@ -10,13 +10,14 @@
 //! Everybody has an IPv6 address as well. [`topology::Shape`] has what else there can be: one network for all backends, and a
 //! telephone behind a NAT.
 //!
-//! `cargo xtask demo` and the end-to-end tests build on it. The network is real (veth pairs, the kernel's own
+//! `cargo xtask demo`, `cargo xtask soak` and the end-to-end tests build on it. The network is real (veth pairs, the kernel's own
 //! forwarding), and so are the servers (Kamailio) and the traffic (sipp); only the wires are short.
 //!
 //! Invariant: whatever a [`Lab`] makes carries its name, so that [`clean`] removes all of it without having
 //! been told anything: after a failure, after Ctrl-C, and also when the run that made it was killed.
 
 pub mod baresip;
+pub mod handover;
 pub mod interrupt;
 pub mod kamailio;
 mod lab;

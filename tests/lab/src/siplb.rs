@@ -8,12 +8,15 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::handover::Windows;
 use crate::interrupt::wait_until;
 use crate::kamailio::Naming;
 use crate::lab::Lab;
 use crate::process::{Process, command, output};
 use crate::topology::{DOMAIN, Family, SIP_PORT};
 
+/// Name of the one pool.
+pub const POOL: &str = "registrars";
 /// Health by the defaults takes some seconds to turn; this is what nobody should have to wait for.
 const HEALTH_LIMIT: Duration = Duration::from_secs(30);
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -110,11 +113,13 @@ pub struct Service<'a> {
     pub has_domain: bool,
     /// More lines of the pool.
     pub pool: &'a str,
+    /// How long a handover takes, if not as long as by default.
+    pub handover: Option<Windows>,
 }
 
 impl Default for Service<'_> {
     fn default() -> Self {
-        Self { family: Family::V4, forward: "nat", naming: None, has_domain: true, pool: "" }
+        Self { family: Family::V4, forward: "nat", naming: None, has_domain: true, pool: "", handover: None }
     }
 }
 
@@ -127,6 +132,10 @@ pub fn config(lab: &Lab) -> String {
 pub fn config_for(lab: &Lab, service: &Service<'_>) -> String {
     let interfaces = lab.topology().node_interfaces();
     let folder = lab.folder();
+    let handover = service.handover.map(|Windows { record, finish }| {
+        let [record, finish] = [record, finish].map(|time| time.as_millis());
+        format!("\n[handover]\nrecord = \"{record}ms\"\nfinish = \"{finish}ms\"\n")
+    });
     let mut text = format!(
         r#"[node]
 interfaces = {interfaces:?}
@@ -135,22 +144,23 @@ hash-key   = "hex:000102030405060708090a0b0c0d0e0f"
 socket     = {socket:?}
 state-dir  = {state:?}
 pin-dir    = {pins:?}
-
+{handover}
 [[vip]]
 address   = "{vip}"
 port      = {SIP_PORT}
 transport = "udp"
-pool      = "registrars"
+pool      = "{POOL}"
 domains   = {domains:?}
 
 [[pool]]
-name    = "registrars"
+name    = "{POOL}"
 forward = "{forward}"
 {pool}
 "#,
         socket = socket(lab),
         state = folder.join("state"),
         pins = lab.pin_dir(),
+        handover = handover.unwrap_or_default(),
         vip = service.family.vip(),
         domains = if service.has_domain { &[DOMAIN][..] } else { &[] },
         forward = service.forward,

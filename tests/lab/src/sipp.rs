@@ -1,5 +1,7 @@
 //! sipp as clients and as the users' phones, with the scenarios of `tests/sipp`.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +16,8 @@ use crate::lab::Lab;
 use crate::netns::Netns;
 use crate::process::Process;
 use crate::topology::{DOMAIN, Family, Home, Host, SIP_PORT};
+
+pub use load::{Load, Part};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sipp");
 /// Port on which the users answer.

@@ -16,6 +16,7 @@ mod drain;
 mod explain;
 mod foreign;
 mod groups;
+mod handover;
 mod health;
 mod home;
 mod keys;

@@ -6,7 +6,6 @@
 
 mod figures;
 mod hints;
-mod progress;
 mod stage;
 mod story;
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use siplb_lab::sipp::Scenario;
 use siplb_lab::{Kamailio, Lab, Process, Siplb, Sipp, Tally, siplb};
 
-use super::progress::Progress;
+use crate::progress::Progress;
 
 const SERVERS: u8 = 4;
 /// Registrations and calls a second: what two cores carry with ease, with client, servers and phones on them.
@@ -28,7 +28,7 @@ pub(super) struct Stage {
 impl Stage {
     /// Sets everything up and waits until siplb takes every server for healthy.
     pub(super) fn set(name: &str, binary: &Path) -> Result<Self> {
-        let progress = Progress::new();
+        let progress = Progress::new("demo");
         progress.step("connecting a client, a node and four servers");
         let lab = Lab::create(name, SERVERS)?;
         progress.step("starting four Kamailio registrars");
