@@ -13,4 +13,5 @@ pub mod doctor;
 pub mod health;
 pub mod net;
 pub mod pool;
+pub mod source;
 pub mod table;

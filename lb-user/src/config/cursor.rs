@@ -143,6 +143,11 @@ impl<'a> Table<'a> {
         list
     }
 
+    /// Marks keys as known that nobody can make anything of, for a reason that was told.
+    pub(super) fn know(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
     /// Is `key` written here?
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
