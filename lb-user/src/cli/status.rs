@@ -18,10 +18,12 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let parts = [
         head(&status),
         vips(&status.vips),
+        sources(&status.pools),
         groups(&status.pools),
         backend::table(&backends),
         reasons(&status.reasons),
     ];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     print(&parts.join("\n\n"))
 }
 
@@ -57,6 +59,24 @@ fn vips(vips: &[Vip]) -> String {
         ]);
     }
     columns.to_string()
+}
+
+/// Nothing where the file lists all members.
+fn sources(pools: &[Pool]) -> String {
+    let mut columns = Columns::new(&["POOL", "SOURCE", ">MEMBERS", ">REVISION", ">AGE", "ERROR"]);
+    let mut is_empty = true;
+    for (pool, source) in pools.iter().filter_map(|pool| Some((pool, pool.source.as_ref()?))) {
+        is_empty = false;
+        columns.row(vec![
+            pool.name.clone(),
+            source.from.clone(),
+            source.members.to_string(),
+            or_dash(source.revision),
+            or_dash(source.age_s.map(duration)),
+            or_dash(source.error.as_ref()),
+        ]);
+    }
+    if is_empty { String::new() } else { columns.to_string() }
 }
 
 fn groups(pools: &[Pool]) -> String {

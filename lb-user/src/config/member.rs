@@ -89,7 +89,8 @@ impl Member {
             let mend = format!("give a number from 1 to {WEIGHT_MAX}");
             return Err(Fault::new(format!("{weight} is not a weight"), mend));
         }
-        self.aliases = self.aliases.iter().map(|alias| host::host_and_port(alias)).collect::<Result<_, _>>()?;
+        self.aliases =
+            self.aliases.iter().map(|alias| host::host_and_port(alias)).collect::<Result<_, _>>()?;
         Ok(self)
     }
 

@@ -96,7 +96,8 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
     let has_source = table.has("source");
     let source = table.table("source", |table| has_source.then(|| source::source(table)));
     if has_source && table.has("backend") {
-        let mend = "list the backends here, or let the source give them all; `siplb backend add` adds to both";
+        let mend =
+            "list the backends here, or let the source give them all; `siplb backend add` adds to both";
         table.refuse("backend", Fault::new("stands beside a source, which gives the whole pool", mend));
     }
     let pool = Pool {

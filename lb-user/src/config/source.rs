@@ -67,7 +67,11 @@ pub struct Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
-        if host.contains(':') { write!(f, "http://[{host}]:{port}") } else { write!(f, "http://{host}:{port}") }
+        if host.contains(':') {
+            write!(f, "http://[{host}]:{port}")
+        } else {
+            write!(f, "http://{host}:{port}")
+        }
     }
 }
 
@@ -208,7 +212,10 @@ pub fn endpoint(word: &str) -> Result<Endpoint, Fault> {
     let wrong = |why: &str, mend: &str| Err(Fault::new(format!("\"{word}\" {why}"), mend));
     let example = "give one such as http://10.0.0.51:2379";
     if word.starts_with("https://") {
-        return wrong("takes TLS, which is not spoken with etcd yet", "use http:// on a network that is yours alone");
+        return wrong(
+            "takes TLS, which is not spoken with etcd yet",
+            "use http:// on a network that is yours alone",
+        );
     }
     let Some(rest) = word.strip_prefix("http://") else { return wrong("is not the URL of an etcd", example) };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -217,8 +224,8 @@ pub fn endpoint(word: &str) -> Result<Endpoint, Fault> {
         Some((host, port)) => (host, port.strip_prefix(':').or(Some(""))),
         None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
     };
-    let is_host = !host.is_empty()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte));
+    let is_host =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte));
     match port.map_or(Ok(ETCD_PORT), str::parse) {
         Ok(port) if port != 0 && is_host => Ok(Endpoint { host: host.to_owned(), port }),
         _ => wrong("is not the URL of an etcd", example),

@@ -20,6 +20,7 @@
 //! is there) or 500 (tried and failed). A request that is refused has changed nothing.
 pub mod api;
 pub mod client;
+pub mod difference;
 pub mod error;
 pub mod server;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use anyhow::Result;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::Live;
+use super::sources::Sources;
 use super::store::Store;
 use super::targets::targets;
 use crate::config::{self, Config, Limits, Node};
@@ -33,6 +34,8 @@ pub(super) struct Start<D> {
     pub(super) seed: u64,
     /// The locked state folder.
     pub(super) store: Store,
+    /// Where members of pools come from that the file doesn't list.
+    pub(super) sources: Sources,
     /// What packets meet.
     pub(super) datapath: D,
     /// What is known of the network so far.
@@ -47,19 +50,20 @@ pub struct Core<D> {
     pub(super) file: PathBuf,
     pub(super) fingerprint: u32,
     pub(super) started: Instant,
-    /// What the file said.
-    config: Config,
-    changes: Changes,
+    /// What the file said, with the members of pools that have a source.
+    pub(super) config: Config,
+    pub(super) sources: Sources,
+    pub(super) changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
     /// Backends that checks found down, by path.
-    down: BTreeSet<String>,
+    pub(super) down: BTreeSet<String>,
     network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
     pub(super) datapath: D,
-    store: Store,
+    pub(super) store: Store,
     pub(super) prober: Prober,
     watcher: Option<Watcher>,
     pub(super) interfaces: Vec<Interface>,
@@ -74,7 +78,10 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When what was stored can't be used, or the datapath can't be written.
     pub(super) fn start(start: Start<D>, events: UnboundedSender<Event>) -> Result<Self> {
-        let Start { file, config, fingerprint, seed, store, datapath, network, is_adopted } = start;
+        let Start { file, config, fingerprint, seed, store, mut sources, datapath, network, is_adopted } =
+            start;
+        sources.forget_contradictions(&config);
+        let config = sources.fill(&config);
         let mut changes = store.changes()?;
         let (desired, notes) = Desired::new(&config, &mut changes);
         notes.iter().for_each(|note| log::warn!("{note}"));
@@ -90,6 +97,7 @@ impl<D: Live> Core<D> {
             fingerprint,
             started: Instant::now(),
             config,
+            sources,
             changes,
             desired,
             down,
@@ -106,6 +114,8 @@ impl<D: Live> Core<D> {
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
         core.publish()?;
+        let early = core.sources.early();
+        core.members(early);
         Ok(core)
     }
 
@@ -160,6 +170,7 @@ impl<D: Live> Core<D> {
         if self.is_behind {
             self.settle();
         }
+        self.members_again();
     }
 
     /// Plans and publishes; a failure is logged, and tried again.
@@ -222,6 +233,7 @@ impl<D: Live> Core<D> {
             return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));
         }
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
+        let config = self.with_members(&config)?;
         let before = self.desired.clone();
         let notes = self.apply(config, self.changes.clone())?;
         let mut done = self.desired.differences(&before);
@@ -234,7 +246,7 @@ impl<D: Live> Core<D> {
     }
 
     /// Takes another configuration and other changes, or neither. Returns what was dropped of the changes.
-    fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
+    pub(super) fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
@@ -271,6 +283,7 @@ impl<D: Live> Core<D> {
 
     /// Checks and watches what is wanted now.
     fn follow(&mut self) {
+        self.sources.follow(&self.config);
         self.check();
         if let Some(watcher) = &self.watcher {
             watcher.set_backends(Self::addresses(&self.desired));

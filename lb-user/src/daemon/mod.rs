@@ -7,12 +7,17 @@
 //! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
 //! last. Another daemon adopts it; `siplb detach` takes it off.
 mod core;
+mod digests;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod live;
+mod membership;
 mod run;
 mod setup;
+#[cfg(test)]
+mod source_tests;
+mod sources;
 mod store;
 mod targets;
 #[cfg(test)]
@@ -20,8 +25,8 @@ mod tests;
 mod view;
 
 pub use core::Core;
+pub(crate) use digests::digests;
 pub use live::{InMemory, Live};
 pub(crate) use run::block_on;
 pub use run::run;
 pub(crate) use setup::{local_addresses, sizes};
-pub(crate) use view::digests;

@@ -1,5 +1,5 @@
 //! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`),
-//! the backends that are down (`down.json`), and the lock that keeps a second daemon away (`lock`).
+//! the backends that are down (`down.json`), the members that sources gave last (`sources.json`), and the lock that keeps a second daemon away (`lock`).
 //!
 //! A file is replaced in one step, by a rename after its content has reached the disk: a crash leaves the old one or
 //! the new one.
@@ -14,6 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::sources::Stored;
 use crate::pool::{Changes, Ids};
 
 /// The state folder, locked for as long as this lives.
@@ -26,6 +27,7 @@ pub(super) struct Store {
 const CHANGES: &str = "runtime.json";
 const IDS: &str = "ids.json";
 const DOWN: &str = "down.json";
+const SOURCES: &str = "sources.json";
 
 impl Store {
     /// Makes the folder if it isn't there, and locks it.
@@ -102,6 +104,22 @@ impl Store {
     /// As [`Store::store_changes`].
     pub(super) fn store_down(&self, down: &BTreeSet<String>) -> Result<()> {
         self.store(DOWN, down)
+    }
+
+    /// The stored members of pools that have a source; none where nothing was stored.
+    ///
+    /// # Errors
+    /// As [`Store::changes`].
+    pub(super) fn sources(&self) -> Result<Stored> {
+        self.load(SOURCES)
+    }
+
+    /// Stores the members of pools that have a source.
+    ///
+    /// # Errors
+    /// As [`Store::store_changes`].
+    pub(super) fn store_sources(&self, stored: &Stored) -> Result<()> {
+        self.store(SOURCES, stored)
     }
 
     fn load<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {

@@ -10,6 +10,7 @@ pub mod dns;
 pub mod etcd;
 pub mod file;
 mod follow;
+pub mod of_file;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -26,10 +26,11 @@ pub(super) fn members<'a>(
         }
     }
     let mut names = BTreeSet::new();
-    let checked = members.into_iter().filter(|member: &Member| names.insert(member.name.clone())).map(|member| {
-        let name = member.name.clone();
-        member.checked().map_err(|fault| SourceError::entry(&name, &fault))
-    });
+    let checked =
+        members.into_iter().filter(|member: &Member| names.insert(member.name.clone())).map(|member| {
+            let name = member.name.clone();
+            member.checked().map_err(|fault| SourceError::entry(&name, &fault))
+        });
     checked.collect()
 }
 
@@ -46,7 +47,8 @@ fn each_a_group(targets: &[Target]) -> impl Iterator<Item = Member> {
 /// All targets in one group: by priority, then the heavier first, then by host.
 fn one_group(name: &str, targets: &[Target]) -> Result<Vec<Member>, DnsError> {
     let mut targets: Vec<&Target> = targets.iter().collect();
-    targets.sort_by_key(|target| (target.priority, std::cmp::Reverse(target.weight), &target.host, target.port));
+    targets
+        .sort_by_key(|target| (target.priority, std::cmp::Reverse(target.weight), &target.host, target.port));
     let weight = targets.first().map(|primary| u32::from(primary.weight.min(WEIGHT_MAX)));
     let weight = weight.filter(|weight| *weight > 0).unwrap_or(WEIGHT);
     let member = |(rank, target): (usize, &&Target)| {
@@ -96,7 +98,10 @@ mod tests {
         let expected = ["a.example.com - 0 60", "b.example.com_5070 - 0 1", "c.example.com - 0 10000"];
         assert_eq!(shown(GroupBy::Target, &[("_sip._udp.example.com", &targets)]), expected);
         let members = members(GroupBy::Target, [("n", &targets[..])].into_iter()).unwrap();
-        assert_eq!((members[1].port, members[1].aliases.as_slice()), (5070, &["b.example.com:5070".to_owned()][..]));
+        assert_eq!(
+            (members[1].port, members[1].aliases.as_slice()),
+            (5070, &["b.example.com:5070".to_owned()][..])
+        );
     }
 
     #[test]
@@ -107,13 +112,17 @@ mod tests {
             target(10, 30, "a1.example.com", 5060, 1),
         ];
         let b = [target(0, 0, "b1.example.com", 5060, 4)];
-        let answers: [(&str, &[Target]); 2] = [("_sip._udp.a.example.com", &a), ("_sip._udp.b.example.com", &b)];
-        assert_eq!(shown(GroupBy::Name, &answers), [
-            "a1.example.com a.example.com 0 30",
-            "a2.example.com a.example.com 1 30",
-            "a3.example.com a.example.com 2 30",
-            "b1.example.com b.example.com 0 100",
-        ]);
+        let answers: [(&str, &[Target]); 2] =
+            [("_sip._udp.a.example.com", &a), ("_sip._udp.b.example.com", &b)];
+        assert_eq!(
+            shown(GroupBy::Name, &answers),
+            [
+                "a1.example.com a.example.com 0 30",
+                "a2.example.com a.example.com 1 30",
+                "a3.example.com a.example.com 2 30",
+                "b1.example.com b.example.com 0 100",
+            ]
+        );
     }
 
     #[test]

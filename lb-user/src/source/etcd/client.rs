@@ -73,14 +73,10 @@ impl Client {
     }
 
     /// Puts a question to one member after the other, the one that answered last first.
-    async fn post(
-        &mut self,
-        path: &str,
-        question: &impl Serialize,
-    ) -> Result<(Answered, String), EtcdError> {
-        let question = serde_json::to_vec(question).map(Bytes::from).map_err(|error| {
-            EtcdError::Garbled { endpoint: path.to_owned(), why: error.to_string() }
-        })?;
+    async fn post(&mut self, path: &str, question: &impl Serialize) -> Result<(Answered, String), EtcdError> {
+        let question = serde_json::to_vec(question)
+            .map(Bytes::from)
+            .map_err(|error| EtcdError::Garbled { endpoint: path.to_owned(), why: error.to_string() })?;
         let mut failed = None;
         for turn in 0..self.endpoints.len() {
             let place = (self.place + turn) % self.endpoints.len();
@@ -122,8 +118,7 @@ impl Drop for Connection {
 
 /// Puts a question to one member.
 async fn post(endpoint: &Endpoint, path: &str, question: Bytes) -> Result<Answered, EtcdError> {
-    let unreachable =
-        |why: String| EtcdError::Unreachable { endpoint: endpoint.to_string(), why };
+    let unreachable = |why: String| EtcdError::Unreachable { endpoint: endpoint.to_string(), why };
     let connect = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
     let stream = timeout(CONNECT_LIMIT, connect).await;
     let stream = stream.map_err(|_| unreachable("no connection comes about".to_owned()))?;

@@ -20,7 +20,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Registers a member below the prefix until `end` comes, and takes it out then. Whatever fails on the way is logged, and
 /// tried again.
 pub async fn register(etcd: &Etcd, member: &Member, ttl: Duration, end: impl Future<Output = ()>) {
-    let mut registration = Registration { client: Client::new(etcd.endpoints.clone()), etcd, member, ttl, lease: None };
+    let mut registration =
+        Registration { client: Client::new(etcd.endpoints.clone()), etcd, member, ttl, lease: None };
     tokio::select! {
         () = end => {}
         () = registration.keep() => {}
@@ -47,7 +48,10 @@ impl Registration<'_> {
                     sleep(self.ttl / 3).await;
                 }
                 Err(error) => {
-                    log::warn!("{} is not registered, or not for long: {error}; trying again", self.member.name);
+                    log::warn!(
+                        "{} is not registered, or not for long: {error}; trying again",
+                        self.member.name
+                    );
                     sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -58,7 +62,8 @@ impl Registration<'_> {
     /// Renews the lease, or takes a new one and writes the key.
     async fn step(&mut self) -> Result<(), EtcdError> {
         if let Some(lease) = self.lease {
-            let kept: KeptAlive = self.client.ask("/v3/lease/keepalive", &OfLease { id: lease.to_string() }).await?;
+            let kept: KeptAlive =
+                self.client.ask("/v3/lease/keepalive", &OfLease { id: lease.to_string() }).await?;
             match kept {
                 KeptAlive { result: Some(Lease { ttl: 1.., .. }), .. } => return Ok(()),
                 KeptAlive { error, .. } => {

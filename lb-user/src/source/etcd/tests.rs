@@ -61,7 +61,10 @@ fn found(pairs: &[Value], revision: u32) -> Said {
 
 fn watched(results: &[Value], goes_on: bool) -> Said {
     let created = json!({"result": {"header": {}, "created": true}});
-    (std::iter::once(created).chain(results.iter().map(|result| json!({ "result": result }))).collect(), goes_on)
+    (
+        std::iter::once(created).chain(results.iter().map(|result| json!({ "result": result }))).collect(),
+        goes_on,
+    )
 }
 
 fn names(answer: &Answer) -> Vec<&str> {
@@ -83,7 +86,10 @@ async fn keys_are_read_and_watched_from_there_on() {
     let third = etcd.next().await.unwrap();
     assert_eq!((names(&third), third.revision), (vec!["b1"], Some(9)));
     let asked = task.await.unwrap();
-    assert!(asked[0].starts_with("POST /v3/kv/range ") && asked[1].starts_with("POST /v3/watch "), "{asked:?}");
+    assert!(
+        asked[0].starts_with("POST /v3/kv/range ") && asked[1].starts_with("POST /v3/watch "),
+        "{asked:?}"
+    );
     assert!(asked[1].contains("\"start_revision\":\"8\""), "{asked:?}");
 }
 
@@ -110,7 +116,8 @@ async fn a_compaction_and_a_loss_are_followed_by_a_reading() {
 
 #[tokio::test]
 async fn a_value_that_is_no_member_is_named_and_the_next_change_mends_it() {
-    let bad = json!({"key": encoded(b"/p/b1"), "value": encoded(b"{\"address\": \"10.0.0.2\", \"wieght\": 1}")});
+    let bad =
+        json!({"key": encoded(b"/p/b1"), "value": encoded(b"{\"address\": \"10.0.0.2\", \"wieght\": 1}")});
     let events = [json!({"events": [{"kv": pair("b1", "10.0.0.2", 8)}]})];
     let (asked, _task) = gateway(vec![found(&[bad], 7), watched(&events, true)]).await;
     let mut etcd = Etcd::new(asked);
