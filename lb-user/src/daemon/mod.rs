@@ -13,6 +13,8 @@ pub mod explain;
 pub(crate) mod fixture;
 mod live;
 mod membership;
+#[cfg(test)]
+mod order_tests;
 mod run;
 mod setup;
 #[cfg(test)]
