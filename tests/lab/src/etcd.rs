@@ -36,9 +36,7 @@ impl Etcd {
             .args(["--advertise-client-urls", &Self::url(address)])
             .args(["--listen-peer-urls", "http://127.0.0.1:2380"])
             .args(["--initial-advertise-peer-urls", "http://127.0.0.1:2380"])
-            .args(["--initial-cluster", "lab=http://127.0.0.1:2380"])
-            // A test's data need not survive a power cut; disks that are slow would make it elect itself anew.
-            .args(["--heartbeat-interval", "500", "--election-timeout", "5000"]);
+            .args(["--initial-cluster", "lab=http://127.0.0.1:2380"]);
         let process = Process::spawn("etcd", command, &folder.join("etcd.log"))?;
         let mut etcd = Self { netns: netns.clone(), process };
         etcd.wait_ready()?;

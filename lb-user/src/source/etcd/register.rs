@@ -74,7 +74,7 @@ impl Registration<'_> {
             }
         }
         let grant = Grant { ttl: self.ttl.as_secs().to_string() };
-        let Lease { id, .. } = self.client.ask("/v3/lease/grant", &grant).await?;
+        let Lease { id, ttl } = self.client.ask("/v3/lease/grant", &grant).await?;
         self.lease = Some(id);
         let key = format!("{}{}", self.etcd.prefix, self.member.name);
         let value = serde_json::to_vec(self.member).unwrap_or_default();
@@ -85,7 +85,8 @@ impl Registration<'_> {
             self.lease = None;
         }
         put?;
-        log::info!("{key} is registered, for {} s at a time", self.ttl.as_secs());
+        // A cluster that takes long to elect a leader gives more than was asked for.
+        log::info!("{key} is registered, for {ttl} s at a time");
         Ok(())
     }
 

@@ -133,8 +133,8 @@ fn spray(netns: &Netns, to: &str, gateways: [Ipv4Addr; 2]) -> Result<()> {
     nft(
         netns,
         &format!(
-            "table ip spray {{ chain out {{ type route hook output priority mangle; \
-             ip daddr {to} udp dport 0-65535 meta mark set numgen inc mod 2 offset 1 }} }}"
+            "table ip spray {{\nchain out {{\ntype route hook output priority mangle\n\
+             ip daddr {to} ip protocol udp meta mark set numgen inc mod 2 offset 1\n}}\n}}"
         ),
     )
 }
