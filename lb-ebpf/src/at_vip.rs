@@ -43,14 +43,7 @@ impl AtVip for Judged {
 
     #[inline(always)]
     fn message(&self) -> Payload {
-        let notes = self.notes();
-        Payload::new(
-            Packet { ctx: self.ctx },
-            notes.datagram.payload(),
-            notes.length,
-            notes.datagram.announced,
-            notes.zero,
-        )
+        self.notes().message(Packet { ctx: self.ctx })
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@
 mod account;
 mod at_vip;
 mod bytes;
+mod change;
 mod deliver;
 mod fragments;
 mod frame;

@@ -5,8 +5,8 @@ use aya_ebpf::{
     maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use lb_common::layout::{
-    Backend, BackendCounter, Counter, Fragment, FragmentKey, Group, Host, HostKey, Meta, NameKey, Named,
-    NextHop, Ports, Socket, SocketKey, Table, Trace, Unnamed, UnnamedKey, Vip,
+    Backend, BackendCounter, ChangeCounter, Counter, Fragment, FragmentKey, Group, Host, HostKey, Meta,
+    NameKey, Named, NextHop, Ports, Socket, SocketKey, Table, Trace, Transaction, Unnamed, UnnamedKey, Vip,
 };
 use lb_common::sip::user::Canonical;
 
@@ -63,6 +63,11 @@ pub(crate) static INTERFACES: DevMapHash = DevMapHash::with_max_entries(64, 0);
 #[map]
 pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(1, 0);
 
+/// Transactions of keys that a change in progress moves, by their ids. It lies there whole from the start, so that a
+/// transaction is recorded without asking for memory.
+#[map]
+pub(crate) static TRANSACTIONS: HashMap<u64, Transaction> = HashMap::with_max_entries(1, 0);
+
 /// Hosts that name nobody where they should.
 #[map]
 pub(crate) static UNNAMED: HashMap<UnnamedKey, Unnamed> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
@@ -78,6 +83,10 @@ pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries
 /// Packets and bytes by backend.
 #[map]
 pub(crate) static BACKEND_COUNTERS: PerCpuArray<BackendCounter> = PerCpuArray::with_max_entries(1, 0);
+
+/// Requests of keys that a change in progress moves, by VIP.
+#[map]
+pub(crate) static CHANGES: PerCpuArray<ChangeCounter> = PerCpuArray::with_max_entries(1, 0);
 
 /// What an instance with [`crate::trace::TRACE_ON`] says of its last packet.
 #[map]

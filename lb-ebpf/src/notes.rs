@@ -3,10 +3,15 @@
 //! It is not on the stack, which has 512 bytes for all functions under way. And the verifier forgets what it knew of a
 //! number that was written here: the many ways by which a packet comes to a stage look the same behind it.
 
-use crate::{frame::Datagram, maps::NOTES};
+use crate::{
+    frame::Datagram,
+    maps::NOTES,
+    packet::{Packet, Payload},
+};
 use lb_common::{
     decide::{Decision, Found, Known, Source},
     layout::{Trace, Unnamed},
+    sip::start_line::StartLine,
 };
 
 /// The notes about one packet.
@@ -41,8 +46,8 @@ pub(crate) struct Decided {
     pub(crate) hash: u64,
     /// Number of a reason.
     pub(crate) reason: u64,
-    /// Id of the backend that was named; 0 is none.
-    pub(crate) named: u64,
+    /// Id of the backend that was named, or that a [`crate::change`] found; 0 is none, and the owner of the key serves.
+    pub(crate) backend: u64,
     /// Number of a key source.
     pub(crate) source: u64,
     at: u64,
@@ -73,13 +78,20 @@ impl Notes {
         Source { address: self.datagram.source, port: self.datagram.source_port }
     }
 
+    /// The message in the packet.
+    #[inline(always)]
+    pub(crate) fn message(&self, packet: Packet) -> Payload {
+        let datagram = &self.datagram;
+        Payload::new(packet, datagram.payload(), self.length, datagram.announced, self.zero)
+    }
+
     /// Takes a decision down.
     #[inline(always)]
     pub(crate) fn decide(&mut self, decision: Decision) {
         self.decided = Decided {
             hash: decision.key.hash,
             reason: decision.reason as u64,
-            named: decision.named as u64,
+            backend: decision.named as u64,
             source: decision.key.source as u64,
             at: decision.key.at,
             end: decision.key.end,
@@ -99,10 +111,16 @@ impl Decided {
         (found.source() as u64, at, end)
     }
 
+    /// The kind of the message, and where its method lies.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> StartLine {
+        StartLine(self.start)
+    }
+
     /// Tells `explain` what was decided.
     #[inline(always)]
     pub(crate) fn tell(&self, trace: &mut Trace) {
-        let start = lb_common::sip::start_line::StartLine(self.start);
+        let start = self.start();
         trace.hash = self.hash;
         trace.source = self.source as u8;
         trace.passed = self.passed as u32;

@@ -8,6 +8,17 @@ use lb_common::layout::Trace;
 #[unsafe(no_mangle)]
 static TRACE_ON: u32 = 0;
 
+/// Is this an instance that reads the state of the live program, and must leave no traces in it?
+#[unsafe(no_mangle)]
+static OBSERVER: u32 = 0;
+
+/// May the instance write what the next packet will be judged by?
+#[inline(always)]
+pub(crate) fn may_record() -> bool {
+    // SAFETY: as below.
+    unsafe { core::ptr::read_volatile(&OBSERVER) == 0 }
+}
+
 /// Lets `write` say something about the packet, if anybody listens.
 #[inline(always)]
 pub(crate) fn trace(write: impl FnOnce(&mut Trace)) {

@@ -2,6 +2,7 @@
 
 use crate::{
     account::Outcome,
+    change,
     deliver::{self, End, Rewrite},
     fragments,
     frame::{CONTRADICTORY, Part},
@@ -14,7 +15,7 @@ use crate::{
 };
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
-    layout::Vip,
+    layout::{Group, Vip},
     limits::{MESSAGE_MIN, SCAN_LIMIT},
     reason::{Reason, Verdict},
     slot::slot,
@@ -39,6 +40,7 @@ pub(crate) fn to_vip(
     }
     notes.vip = vip.id as u64;
     judge(packet, notes, vip);
+    change::settle(packet, notes, vip);
     Outcome::unpack(vip_forward(packet.ctx, notes, vip))
 }
 
@@ -74,8 +76,8 @@ fn forward(
     if !matches!(Verdict::of(reason), Verdict::Forward) {
         return Err(reason);
     }
-    let named = notes.decided.named as u32;
-    let active = if named != 0 { named } else { owner(state, vip, slot(notes.decided.hash))? };
+    let known = notes.decided.backend as u32;
+    let active = if known != 0 { known } else { owner(state, vip, slot(notes.decided.hash))? };
     outcome.backend = active;
     let backend = state.entry(&BACKENDS, state.meta.backends, active).ok_or(Reason::GroupDown as u8)?;
     // What came to a backend's own port goes to that backend's own socket, so that the answer finds its way back.
@@ -121,11 +123,16 @@ fn readable(packet: Packet, notes: &Notes) -> Result<u64, u8> {
 /// `slot -> group`: the id of the backend that serves the slot.
 #[inline(always)]
 fn owner(state: &State, vip: &Vip, slot: u32) -> Result<u32, u8> {
-    let table = state.entry(&TABLES, state.meta.tables, vip.table).ok_or(Reason::NoTable as u8)?;
+    let (id, group) = group(state, vip.table, slot).ok_or(Reason::NoTable as u8)?;
+    trace(|trace| (trace.slot, trace.group) = (slot, id));
+    if group.active == 0 { Err(Reason::GroupDown as u8) } else { Ok(group.active) }
+}
+
+/// The group of a slot in a lookup table, and its id.
+#[inline(always)]
+pub(crate) fn group(state: &State, table: u32, slot: u32) -> Option<(u32, &'static Group)> {
+    let table = state.entry(&TABLES, state.meta.tables, table)?;
     // The compiler knows that a slot is in bounds, the verifier wants to see it compared.
-    let slot = opaque(slot as u64) as u32;
-    let group = *table.groups.get(slot as usize).ok_or(Reason::NoTable as u8)? as u32;
-    let active = state.entry(&GROUPS, state.meta.groups, group).ok_or(Reason::NoTable as u8)?.active;
-    trace(|trace| (trace.slot, trace.group) = (slot, group));
-    if active == 0 { Err(Reason::GroupDown as u8) } else { Ok(active) }
+    let id = *table.groups.get(opaque(slot as u64) as u32 as usize)? as u32;
+    Some((id, state.entry(&GROUPS, state.meta.groups, id)?))
 }

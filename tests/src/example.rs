@@ -19,7 +19,7 @@ use lb_common::{
 };
 use lb_user::datapath::{
     Image, Sizes,
-    image::{Backend, Name, NamePort, Named, OwnPort, Slots, Vip},
+    image::{Backend, Group, Moving, Name, NamePort, Named, OwnPort, Phase, Slots, Vip},
 };
 
 pub use expected::{
@@ -265,7 +265,10 @@ pub fn image() -> Image {
     };
     let vip = |number| {
         let table = Some(if number <= VIP6 { number } else { 3 + (number - VIP_DSR) / 2 });
-        (number, Vip { socket: vip_socket(number), rules: rules(), table, names: names_of(number) })
+        (
+            number,
+            Vip { socket: vip_socket(number), rules: rules(), table, change: None, names: names_of(number) },
+        )
     };
     let backend = |id| {
         let vip = (1..=SIZES.vips).find(|&vip| backends_of(vip).contains(&id));
@@ -287,15 +290,46 @@ pub fn image() -> Image {
         ]
         .into(),
         // The standby has no group that is its own.
-        groups: (1..=4).map(|id| (id, Some(id))).chain((5..=10).map(|id| (id, Some(id + 1)))).collect(),
+        groups: (1..=10).map(|id| (id, Group::served_by(Some(if id < 5 { id } else { id + 1 })))).collect(),
         backends: (1..=SIZES.backends).map(backend).collect(),
         hosts: [(node().ip(), Host::Node), (peer().ip(), Host::Peer)].into(),
     }
 }
 
 /// Room for [`image`].
-pub const SIZES: Sizes =
-    Sizes { vips: 6, pools: 4, groups: 10, backends: 11, names: 96, fragments: 1_024, fingerprint: 0 };
+pub const SIZES: Sizes = Sizes {
+    vips: 6,
+    pools: 5,
+    groups: 10,
+    backends: 11,
+    names: 96,
+    fragments: 1_024,
+    transactions: 1_024,
+    fingerprint: 0,
+};
+
+/// Lets a change of the first VIP's pool be in progress, which moves the users of the first group to its standby, and those
+/// of the second group to the fourth.
+pub fn change(image: &mut Image, number: u32, phase: Phase) {
+    let vip = image.vips.get_mut(&VIP).expect("there is a VIP");
+    let before = vip.table.expect("it has a lookup table");
+    let slots = image.tables[&before].iter().map(|&group| if group == 2 { 4 } else { group });
+    let slots: Vec<u16> = slots.collect();
+    let after = SIZES.pools;
+    image.tables.insert(after, Arc::new(slots.try_into().expect("there is a group for every slot")));
+    let [table, other_table] = phase_order(phase, before, after);
+    (vip.table, vip.change) = (Some(table), Some(Moving { number, other_table: Some(other_table), phase }));
+    let [active, other] = phase_order(phase, 1, STANDBY).map(Some);
+    image.groups.insert(1, Group { active, other });
+}
+
+/// What is live in a phase of a change, and what is in the other state.
+fn phase_order(phase: Phase, before: u32, after: u32) -> [u32; 2] {
+    match phase {
+        Phase::Recording => [before, after],
+        Phase::Switched => [after, before],
+    }
+}
 
 /// A datagram from the client to the VIP.
 pub fn from_client(payload: &[u8]) -> Datagram {

@@ -61,6 +61,14 @@ impl Program {
         self.explainer.unnamed().expect("the map can be read")
     }
 
+    /// Forgets what was recorded while this change was in progress.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn forget_transactions(&mut self, change: u32) {
+        self.explainer.forget_transactions(change).expect("the map can be written");
+    }
+
     /// What was counted since the program was loaded.
     ///
     /// # Panics

@@ -7,15 +7,16 @@
 use std::{collections::HashMap, env, sync::OnceLock};
 
 use lb_common::{
-    decide::{ANY_PORT, NO_PORT, OnHost, Source, decide, name_hash},
+    decide::{ANY_PORT, NO_PORT, OnHost, Source, decide, is_request, name_hash, transaction_id},
     layout::{KeyKind, Named, NamedKind, Port, Rules, Trace},
     reason::{Reason, Verdict},
+    sip::Bytes,
     slot::slot,
 };
-use lb_user::datapath::image;
+use lb_user::datapath::image::{self, Moving, Phase};
 use siplb_tests::{
     corpus,
-    example::{self, VIP, client, from_client, with_domains},
+    example::{self, STANDBY, VIP, client, from_client, with_domains},
     mutation::{LONGEST, Random, damaged},
     program::{Program, with_program},
 };
@@ -37,6 +38,7 @@ struct Said {
     slot: u32,
     passed: u32,
     backend: u32,
+    transaction: u64,
 }
 
 /// The names of the example, as its VIP knows them while all backends are up.
@@ -65,6 +67,7 @@ fn host(message: &[u8], rules: &Rules) -> Said {
     let source = Source { address: client().ip().into(), port: Port::new(client().port()) };
     let decision = decide(OnHost::new(message, rules, find), &source);
     let (key, start) = (decision.key, decision.start);
+    let has_transaction = decision.named == 0 && key.hash != 0 && is_request(start);
     Said {
         reason: Some(decision.reason),
         source: key.source as u8,
@@ -74,16 +77,43 @@ fn host(message: &[u8], rules: &Rules) -> Said {
         slot: if key.hash != 0 && decision.reason.verdict() == Verdict::Forward { slot(key.hash) } else { 0 },
         passed: decision.passed.0,
         backend: if decision.named != 0 { decision.named } else { 0 },
+        transaction: if has_transaction {
+            transaction_id(Bytes::new(message), start, key.hash, VIP)
+        } else {
+            0
+        },
     }
 }
 
 fn kernel(program: &mut Program, message: &[u8]) -> Said {
-    let Trace { reason, source, hash, key_at, key_end, method_at, method_end, slot, passed, backend, .. } =
-        program.run(&from_client(message).bytes()).trace;
+    let Trace {
+        reason,
+        source,
+        hash,
+        key_at,
+        key_end,
+        method_at,
+        method_end,
+        slot,
+        passed,
+        backend,
+        transaction,
+        ..
+    } = program.run(&from_client(message).bytes()).trace;
     let (key, method) = ((key_at, key_end), (method_at, method_end));
     // A backend that was found by a slot is the table's doing.
     let backend = if hash == 0 { backend } else { 0 };
-    Said { reason: Reason::from_number(reason), source, hash, key, method, slot, passed, backend }
+    Said {
+        reason: Reason::from_number(reason),
+        source,
+        hash,
+        key,
+        method,
+        slot,
+        passed,
+        backend,
+        transaction,
+    }
 }
 
 /// Every kind of key, with and without domains and number tails.
@@ -99,9 +129,16 @@ fn all_rules() -> Vec<Rules> {
     all
 }
 
+/// A state with these rules, in which a change is in progress that moves every key, so that each request has its transaction
+/// read.
 fn publish(program: &mut Program, rules: Rules) {
     let mut image = example::image();
-    image.vips.get_mut(&VIP).expect("there is a VIP").rules = rules;
+    let vip = image.vips.get_mut(&VIP).expect("there is a VIP");
+    vip.rules = rules;
+    vip.change = Some(Moving { number: 1, other_table: vip.table, phase: Phase::Recording });
+    for group in image.groups.values_mut() {
+        group.other = Some(STANDBY);
+    }
     program.publish(&image);
 }
 
@@ -159,6 +196,14 @@ fn messages() -> Vec<Vec<u8>> {
         b"\r\n\r\nBYE sip:example.com SIP/2.0\r\nCall-ID:\r\n abcdefghijklmnopqrstuvwxyz0123456789@a.long.host.example.com.and.longer\r\n\r\n",
     ];
     corpus::messages().into_iter().map(|message| message.bytes).chain(written.map(<[u8]>::to_vec)).collect()
+}
+
+/// Without this, messages that have no transaction would be all that is compared.
+#[test]
+fn the_corpus_has_transactions_and_messages_without() {
+    let rules = with_domains(KeyKind::User, 0, &DOMAINS);
+    let ids: Vec<u64> = messages().iter().map(|message| host(message, &rules).transaction).collect();
+    assert!(ids.iter().filter(|&&id| id != 0).count() > 30 && ids.contains(&0), "{ids:?}");
 }
 
 #[test]

@@ -17,10 +17,12 @@ pub mod names;
 mod passed;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use key::{Key, Source, domain_hash, first_domain};
 pub use names::{ANY_PORT, AtVip, Found, Lookup, NO_PORT, OnHost, name_hash};
 pub use passed::PassedOver;
+pub use transaction::{follows_invite, is_request, transaction_id};
 
 use crate::{
     layout::{KeepAlives, KeyKind, KeySource, NamedKind, Rules},

@@ -9,6 +9,7 @@
 //! (RFC 4291 section 2.5.5.2). Padding is named: it is part of a key. Index and id 0 mean "none" everywhere, since a
 //! zeroed array entry would otherwise look configured.
 
+mod change;
 mod counters;
 mod fragments;
 mod trace;
@@ -16,6 +17,7 @@ mod vip;
 mod way;
 
 pub use crate::address::{Address, Port, Sums};
+pub use change::{ChangeCounter, Course, Transaction};
 pub use counters::{BackendCounter, Counter, Event, EventKind, Unnamed, UnnamedKey};
 pub use fragments::{Fragment, FragmentKey};
 pub use trace::{KeySource, Trace};
@@ -29,7 +31,7 @@ use crate::limits::DOMAINS_LIMIT;
 use core::mem::size_of;
 
 /// Number of this layout. Any change to a type in this module raises it; pins of another number are not adopted.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// Bit of [`Meta::generation`] that tells the half: generations alternate between the two.
 #[inline(always)]
@@ -65,8 +67,12 @@ pub struct Meta {
     pub names: u32,
     /// Entries of `FRAGMENTS`.
     pub fragments: u32,
+    /// Entries of `TRANSACTIONS`.
+    pub transactions: u32,
     /// Fingerprint of the hash key: a node with another key would send users elsewhere.
     pub fingerprint: u32,
+    /// Padding.
+    pub pad: u32,
     /// Always 0, which the verifier can't know: see [`crate::sip::Message::zero`].
     pub zero: u64,
 }
@@ -76,7 +82,7 @@ const _: () = {
     assert!(size_of::<SocketKey>() == 24);
     assert!(size_of::<HostKey>() == 20);
     assert!(size_of::<Rules>() == 24 + 16 * FIRST_DOMAIN_WORDS + 8 * DOMAINS_LIMIT);
-    assert!(size_of::<Vip>() == size_of::<Rules>() + 24);
+    assert!(size_of::<Vip>() == size_of::<Rules>() + 32);
     assert!(size_of::<NameKey>() == 16);
     assert!(size_of::<Named>() == 8);
     assert!(size_of::<FragmentKey>() == 40);
@@ -86,14 +92,16 @@ const _: () = {
     assert!(size_of::<Event>() == 8);
     assert!(size_of::<Table>() == 131_080);
     assert!(size_of::<Group>() == 8);
-    assert!(size_of::<Backend>() == 52);
+    assert!(size_of::<Backend>() == 56);
     assert!(size_of::<Vlans>() == 12);
     assert!(size_of::<NextHop>() == 32);
     assert!(size_of::<Socket>() == 48);
     assert!(size_of::<Ports>() == 16_384);
-    assert!(size_of::<Meta>() == 48);
+    assert!(size_of::<Meta>() == 56);
     assert!(size_of::<BackendCounter>() == 32);
-    assert!(size_of::<Trace>() == 48);
+    assert!(size_of::<Transaction>() == 8);
+    assert!(size_of::<ChangeCounter>() == 40);
+    assert!(size_of::<Trace>() == 56);
 };
 
 #[cfg(test)]

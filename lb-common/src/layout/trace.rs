@@ -85,6 +85,8 @@ impl KeySource {
 pub struct Trace {
     /// Hash of the key; 0 is none.
     pub hash: u64,
+    /// Id of the transaction, while a change moves its key; 0 is none.
+    pub transaction: u64,
     /// Generation that was read.
     pub generation: u32,
     /// Number of the VIP; 0 is none.
@@ -111,6 +113,8 @@ pub struct Trace {
     pub reason: u8,
     /// A [`KeySource`], as a number.
     pub source: u8,
+    /// A [`Course`](super::Course), as a number.
+    pub course: u8,
     /// Padding.
-    pub pad: [u8; 4],
+    pub pad: [u8; 3],
 }

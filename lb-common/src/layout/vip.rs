@@ -109,8 +109,13 @@ pub struct Vip {
     pub sums: Sums,
     /// Id of the backend whose own port this is, whoever serves in its place; 0 is none.
     pub own: u32,
-    /// Padding.
-    pub pad: u32,
+    /// Number of the change of its pool that is in progress; 0 is none.
+    pub change: u32,
+    /// Entry of `TABLES` that is live in the other state of that change, before or after it; 0 is none.
+    pub other_table: u32,
+    /// 1 when the change has switched: `table` is that of after it, and `other_table` that of before it. 0 while transactions
+    /// are recorded, and it is the other way round.
+    pub is_switched: u32,
 }
 
 /// Key of the map `NAMES`: a host and a port as messages write them.

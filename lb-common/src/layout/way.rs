@@ -19,8 +19,8 @@ pub struct Table {
 pub struct Group {
     /// Id of the backend that serves the group; 0 is none, the group is down.
     pub active: u32,
-    /// Padding.
-    pub pad: u32,
+    /// Id of the backend that serves it in the other state of a change in progress, before or after it; 0 is none.
+    pub other: u32,
 }
 
 /// Value of the map `BACKENDS`.
@@ -41,6 +41,8 @@ pub struct Backend {
     pub mode: u32,
     /// With [`Mode::Ipip`], the network of the outer source address; what it leaves open is filled for each flow.
     pub tunnel: Address,
+    /// 1 while it is up, so that transactions which it has can go on.
+    pub is_up: u32,
 }
 
 /// How packets get to a backend.

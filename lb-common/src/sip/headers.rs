@@ -22,6 +22,10 @@ impl Wanted {
     pub const ROUTE: Self = Self(8);
     /// Via.
     pub const VIA: Self = Self(16);
+    /// CSeq. No pass looks for both this and Via, which have one place in [`Headers`].
+    pub const CSEQ: Self = Self(32);
+    /// Those that tell a transaction from others.
+    pub const TRANSACTION: Self = Self::CALL_ID.and(Self::CSEQ);
     /// Those that keys are taken from.
     pub const KEYS: Self = Self::TO.and(Self::FROM).and(Self::CALL_ID);
     /// Those that decide about a request.
@@ -74,6 +78,12 @@ impl Headers {
     /// Behind the name of the first Via; 0 is none.
     #[inline(always)]
     pub const fn via(self) -> u64 {
+        self.at(4)
+    }
+
+    /// Behind the name of the first CSeq, where that was looked for and not Via; 0 is none.
+    #[inline(always)]
+    pub const fn cseq(self) -> u64 {
         self.at(4)
     }
 
@@ -157,6 +167,7 @@ const FROM: u64 = u32::from_le_bytes(*b"from") as u64;
 const CALL_ID: u64 = u64::from_le_bytes(*b"call-id\0");
 /// Makes the letters of `call-id` small and leaves its hyphen.
 const CALL_ID_LETTERS: u64 = 0x20_2000_2020_2020;
+const CSEQ: u64 = u32::from_le_bytes(*b"cseq") as u64;
 const ROUTE: u64 = u64::from_le_bytes(*b"route\0\0\0");
 const VIA: u64 = u32::from_le_bytes(*b"via\0") as u64;
 
@@ -174,8 +185,14 @@ fn name(word: u64) -> Name {
         of(Wanted::TO, 0, if small & 0xffff == TO { 2 } else { 1 })
     } else if initial == b'f' as u64 {
         of(Wanted::FROM, 1, if small & 0xffff_ffff == FROM { 4 } else { 1 })
-    } else if initial == b'c' as u64 && (word | CALL_ID_LETTERS) << 8 == CALL_ID << 8 {
-        of(Wanted::CALL_ID, 2, 7)
+    } else if initial == b'c' as u64 {
+        if (word | CALL_ID_LETTERS) << 8 == CALL_ID << 8 {
+            of(Wanted::CALL_ID, 2, 7)
+        } else if small & 0xffff_ffff == CSEQ {
+            of(Wanted::CSEQ, 4, 4)
+        } else {
+            Name::NONE
+        }
     } else if initial == b'i' as u64 {
         of(Wanted::CALL_ID, 2, 1)
     } else if small & 0xff_ffff_ffff == ROUTE {
@@ -330,6 +347,26 @@ mod tests {
             ["Record-Route: x", "Routes: x", "r: x", "Vias: x", "Vi: x", " Route: x", "Service-Route: x"]
         {
             assert_eq!(find(headers), (false, false), "{headers}");
+        }
+    }
+
+    #[test]
+    fn cseq() {
+        let find = |headers: &str| {
+            let text = format!("INVITE sip:a@b SIP/2.0\r\nVia: x\r\n{headers}\r\ni: c\r\n\r\n");
+            let message = Bytes::new(text.as_bytes());
+            let found = message.headers(7, Wanted::TRANSACTION, Wanted::TRANSACTION);
+            assert!(found.call_id() != 0, "{headers}");
+            let at = if found.cseq() == 0 { 0 } else { message.header_value(found.cseq()) };
+            String::from_utf8_lossy(message.text(at, message.token_end(at))).into_owned()
+        };
+        for headers in ["CSeq: 7 INVITE", "CSEQ : 7", "cseq\t:\r\n 7\r\n INVITE", "X: y\ncSeq:7 \nCSeq: 8"] {
+            assert_eq!(find(headers), "7", "{headers}");
+        }
+        for headers in
+            ["CSeqs: 7", "CSe: 7", "RSeq: 7", " CSeq: 7", "Subject: CSeq: 7", "Content-Length: 7", "c: 7"]
+        {
+            assert_eq!(find(headers), "INVITE", "{headers}");
         }
     }
 

@@ -15,6 +15,8 @@ mod account;
 mod at_vip;
 #[path = "../bytes.rs"]
 mod bytes;
+#[path = "../change.rs"]
+mod change;
 #[path = "../deliver/mod.rs"]
 mod deliver;
 #[path = "../fragments.rs"]

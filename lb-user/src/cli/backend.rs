@@ -37,6 +37,23 @@ pub(super) struct Named {
     /// Its pool, where two pools have one of that name
     #[arg(long, value_name = "POOL")]
     pool: Option<String>,
+    #[command(flatten)]
+    timing: Timing,
+}
+
+/// When users move.
+#[derive(clap::Args, Clone, Copy, Default)]
+pub(super) struct Timing {
+    /// Move users at once: their transactions under way are lost to the server that has them
+    #[arg(long)]
+    now: bool,
+}
+
+impl Timing {
+    /// As a part of a query.
+    pub(super) fn query(self) -> (&'static str, Option<&'static str>) {
+        ("now", self.now.then_some("true"))
+    }
 }
 
 #[derive(clap::Args)]
@@ -70,6 +87,8 @@ pub(super) struct Add {
     /// A host name, with or without a port, by which it names itself; can be repeated
     #[arg(long = "alias", value_name = "HOST[:PORT]", value_parser = alias)]
     aliases: Vec<String>,
+    #[command(flatten)]
+    timing: Timing,
 }
 
 /// Lists backends, or changes one.
@@ -77,7 +96,8 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let done = match verb {
         Verb::List => return list(context),
         Verb::Add(add) => {
-            context.ask(|client| async move { client.post("/v1/backends", &body(add)).await })?
+            let path = with_query("/v1/backends", &[add.timing.query()]);
+            context.ask(|client| async move { client.post(&path, &body(add)).await })?
         }
         Verb::Remove(named) => context.ask(|client| async move { client.delete(&named.path("")).await })?,
         Verb::Drain(named) => set_state(context, &named, State::Draining)?,
@@ -123,7 +143,7 @@ pub(super) fn table(backends: &[Backend]) -> String {
             backend.group.clone(),
             backend.priority.to_string(),
             backend.state.to_string(),
-            backend.health.clone(),
+            health(backend),
             duration(backend.since_s),
             percent(backend.share),
             backend.requests.packets.to_string(),
@@ -132,6 +152,18 @@ pub(super) fn table(backends: &[Backend]) -> String {
         ]);
     }
     columns.to_string()
+}
+
+/// What the checks say, and what follows from it.
+fn health(backend: &Backend) -> String {
+    let mut health = backend.health.clone();
+    if backend.is_overloaded {
+        health += ", overloaded";
+    }
+    if backend.is_held {
+        health += ", held";
+    }
+    health
 }
 
 fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Failure> {
@@ -143,7 +175,7 @@ fn set_state(context: &Context, named: &Named, state: State) -> Result<Done, Fai
 }
 
 fn body(add: Add) -> AddBackend {
-    let Add { pool, name, address: socket, group, priority, weight, aliases } = add;
+    let Add { pool, name, address: socket, group, priority, weight, aliases, timing: _ } = add;
     let (address, port) = (socket.ip(), socket.port());
     AddBackend { pool, backend: NewBackend { name, address, port, group, priority, weight, aliases } }
 }
@@ -151,7 +183,8 @@ fn body(add: Add) -> AddBackend {
 impl Named {
     /// The path of the backend, or of what is below it.
     fn path(&self, below: &str) -> String {
-        with_query(&format!("/v1/backends/{}{below}", escaped(&self.name)), &[("pool", self.pool.as_deref())])
+        let query = [("pool", self.pool.as_deref()), self.timing.query()];
+        with_query(&format!("/v1/backends/{}{below}", escaped(&self.name)), &query)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::{self, Config, LoadError};
 use crate::control::client::{Client, ClientError};
 use crate::daemon::{block_on, local_addresses};
 use crate::net::Network;
-use crate::pool::{Desired, Ids, Plan, Planner};
+use crate::pool::{Desired, Facts, Ids, Plan, Planner};
 
 use super::failure::{Code, Failure};
 use crate::source::of_file;
@@ -96,7 +96,7 @@ impl Context {
         let key = config.node.hash_key.load().map_err(anyhow::Error::from)?;
         let desired = Desired::of_file(with_members(config)?);
         let network = Network { local: local_addresses(), ..Network::default() };
-        let plan = Planner::new(key.seed, Ids::default()).plan(&desired, &Default::default(), &network);
+        let plan = Planner::new(key.seed, Ids::default()).plan(&desired, Facts::NONE, &network);
         Ok(Some(OfFile { desired, plan, seed: key.seed, fingerprint: key.fingerprint }))
     }
 

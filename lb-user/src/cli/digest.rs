@@ -9,9 +9,14 @@ use crate::daemon;
 /// Prints a digest of each lookup table: the daemon's as they are now, or those of the file that `-c` names.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let digests: Vec<Digest> = match context.of_file()? {
-        Some(file) => {
-            daemon::digests(&file.desired, &file.plan, &Default::default(), file.fingerprint, |_| None)
-        }
+        Some(file) => daemon::digests(
+            &file.desired,
+            &file.plan,
+            &Default::default(),
+            file.fingerprint,
+            |_| None,
+            &Default::default(),
+        ),
         None => context.ask(|client| async move { client.get("/v1/digest").await })?,
     };
     if context.json {

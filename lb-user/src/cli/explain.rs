@@ -52,7 +52,9 @@ pub(super) fn run(context: &Context, Args { files, payload }: &Args) -> Result<(
 }
 
 fn table(explained: &[Explanation]) -> String {
-    let names = [
+    // A change in progress is the exception, and its column would be empty else.
+    let is_changing = explained.iter().any(|packet| packet.transaction.is_some());
+    let mut names = vec![
         ">#",
         "VERDICT",
         "XDP",
@@ -65,9 +67,13 @@ fn table(explained: &[Explanation]) -> String {
         "BACKEND",
         "NOT DECIDED BY",
     ];
+    let place = names.len() - 1;
+    if is_changing {
+        names.insert(place, "TRANSACTION");
+    }
     let mut columns = Columns::new(&names);
     for packet in explained {
-        columns.row(vec![
+        let mut cells = vec![
             packet.index.to_string(),
             packet.verdict.clone(),
             packet.xdp.clone(),
@@ -79,7 +85,11 @@ fn table(explained: &[Explanation]) -> String {
             or_dash(packet.group.as_ref()),
             or_dash(packet.backend.as_ref()),
             packet.passed_over.join(" "),
-        ]);
+        ];
+        if is_changing {
+            cells.insert(place, or_dash(packet.transaction.as_ref().map(|transaction| &transaction.course)));
+        }
+        columns.row(cells);
     }
     columns.to_string()
 }

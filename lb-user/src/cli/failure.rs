@@ -37,6 +37,11 @@ impl Failure {
         Self::new(Code::Failed, message)
     }
 
+    /// Which exit code it is.
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// Complains, and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {

@@ -12,8 +12,10 @@ mod detach;
 mod diff;
 mod digest;
 mod doctor;
+mod events;
 mod explain;
 mod failure;
+mod health;
 mod lookup;
 mod output;
 mod pcap;
@@ -53,8 +55,12 @@ enum Verb {
     Lookup(lookup::Args),
     /// Say what the program does with a packet, and why
     Explain(explain::Args),
+    /// Show what the checks say of each backend, and the last checks of one
+    Health(health::Args),
+    /// Show what happened, and why: backends up and down, changes, reloads, failures
+    Events(events::Args),
     /// Have the daemon read its configuration file again
-    Reload,
+    Reload(backend::Timing),
     /// Say what on this machine stands in the way of siplb, and how to mend it
     ///
     /// Kernel, privileges, interfaces, settings, addresses and routes are held against the configuration file. With a
@@ -93,7 +99,9 @@ pub fn main() -> ExitCode {
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
-        Verb::Reload => reload::run(&context),
+        Verb::Reload(timing) => reload::run(&context, timing),
+        Verb::Health(args) => health::run(&context, &args),
+        Verb::Events(args) => events::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
         Verb::Diff(args) => diff::run(&context, &args),

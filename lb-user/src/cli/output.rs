@@ -9,19 +9,27 @@ use super::failure::Failure;
 
 /// Prints text and a line end. A reader that has seen enough (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(drop)
+}
+
+/// The same, for what has no end of its own: is there still a reader?
+pub(super) fn print_on(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    let printed = writeln!(out, "{text}").and_then(|()| out.flush());
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("the answer can't be printed: {error}")))
-        }
-        _ => Ok(()),
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::failed(format!("the answer can't be printed: {error}"))),
     }
 }
 
 /// Prints a value as one line of JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(&serde_json::to_string(value).map_err(anyhow::Error::from)?)
+    print(&json(value)?)
+}
+
+/// A value as one line of JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(value).map_err(anyhow::Error::from)?)
 }
 
 /// Prints each value as a line of JSON; nothing for none.

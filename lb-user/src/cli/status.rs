@@ -6,7 +6,7 @@ use super::backend;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Columns, duration, or_dash, percent, print, print_json};
-use crate::control::api::{Pool, Reasons, Status, Vip};
+use crate::control::api::{Phase, Pool, Reasons, Status, Vip};
 
 /// Shows everything that the daemon knows.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     }
     let backends = status.pools.iter().flat_map(|pool| &pool.backends).cloned().collect::<Vec<_>>();
     let parts = [
-        head(&status),
+        head(&status) + &handovers(&status.pools),
         vips(&status.vips),
         sources(&status.pools),
         groups(&status.pools),
@@ -44,6 +44,32 @@ fn head(status: &Status) -> String {
         interfaces.collect::<Vec<_>>().join(", "),
         panic.collect::<String>()
     )
+}
+
+/// What is under way, a sentence each.
+fn handovers(pools: &[Pool]) -> String {
+    let sentence = |pool: &Pool| {
+        let handover = pool.handover.as_ref()?;
+        let (slots, left) = (percent(handover.share), duration(handover.left_s));
+        let mut sentence = match handover.phase {
+            Phase::Recording => format!(
+                "\nPool {}: {slots} of the users move in {left}; their transactions are recorded.",
+                pool.name
+            ),
+            Phase::Finishing => format!(
+                "\nPool {}: {slots} of the users have moved; transactions under way have {left} to finish.",
+                pool.name
+            ),
+        };
+        if !handover.leaving.is_empty() {
+            sentence += &format!(" Leaving: {}.", handover.leaving.join(", "));
+        }
+        if handover.awaited {
+            sentence += " What was asked for since begins then.";
+        }
+        Some(sentence)
+    };
+    pools.iter().filter_map(sentence).collect()
 }
 
 fn vips(vips: &[Vip]) -> String {

@@ -153,14 +153,14 @@ impl<'a> Table<'a> {
         self.entries.contains_key(key)
     }
 
+    /// Is an empty list written there? One of values that can't be read is none.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.entries.get(key).and_then(|value| value.get_ref().as_array()).is_some_and(|list| list.is_empty())
+    }
+
     /// Reports what is wrong with `key`, for reasons that reading its value alone doesn't show.
     pub(super) fn refuse(&self, key: &str, fault: Fault) {
         self.report.refuse(&self.at(key), fault);
-    }
-
-    /// Reports what is legal but surprising about `key`.
-    pub(super) fn warn(&self, key: &str, fault: Fault) {
-        self.report.warn(&self.at(key), fault);
     }
 
     /// Reports that a required `key` is absent, with what it could be.

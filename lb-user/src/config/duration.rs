@@ -32,7 +32,10 @@ pub fn show(duration: Duration) -> String {
 }
 
 /// For `#[serde(serialize_with)]`: durations leave as they came.
-pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&show(*duration))
 }
 

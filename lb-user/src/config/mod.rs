@@ -43,7 +43,7 @@ use toml::de::DeTable;
 
 pub use choice::{Choice, Failback, Forward, GroupBy, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 pub use contradictions::{Findings, contradictions};
-pub use duration::{parse as duration, show as show_duration};
+pub use duration::{parse as duration, serialize as duration_as_text, show as show_duration};
 pub use hash_key::{HashKey, HashKeyError, KEY_BYTES_MIN, LoadedKey};
 pub use host::{HOST_LIMIT, host, host_and_port};
 pub use member::{Member, backends};

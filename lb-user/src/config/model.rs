@@ -15,6 +15,7 @@ use super::problem::Problems;
 use super::source::Source;
 use super::{checks, duration};
 use crate::health::Settings;
+use crate::pool::Windows;
 
 /// The whole configuration of one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub vips: Vec<Vip>,
     /// `[[pool]]`, in the order of the file.
     pub pools: Vec<Pool>,
+    /// `[handover]`
+    pub handover: Windows,
     /// `[limits]`
     pub limits: Limits,
     /// `peers` of `[node]`: addresses of the other nodes, whose packets to backends are left alone.
@@ -72,6 +75,8 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// Where link, program and maps are pinned, in a bpffs.
     pub pin_dir: PathBuf,
+    /// A program that is called for everything that happens.
+    pub on_change: Option<PathBuf>,
     /// What the outer source addresses of `ipip` are made from.
     pub tunnel_source: TunnelSource,
 }
@@ -226,7 +231,7 @@ pub struct OwnPort {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Limits {
-    /// Pools; each holds two lookup tables of 128 KiB.
+    /// Pools; each holds four lookup tables of 128 KiB.
     pub pools: u32,
     /// Backends of all pools together.
     pub backends: u32,
@@ -236,6 +241,8 @@ pub struct Limits {
     pub vips: u32,
     /// First fragments that are remembered for the later ones, of all VIPs and backends together.
     pub fragments: u32,
+    /// Transactions that are recorded at one time, of all the changes that are in progress.
+    pub transactions: u32,
     /// Names of VIPs and backends, as [`names`](super::names::names) counts them.
     pub names: u32,
 }

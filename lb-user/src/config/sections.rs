@@ -13,9 +13,12 @@ use super::member::{Member, SIP_PORT};
 use super::model::{Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
 use super::problem::{Fault, Problems};
 use super::value::{choice, port, text, time, transport, whole};
-use super::{checks, host, member, not_yet, prefix, source, syntax};
+use super::{checks, host, member, prefix, source, syntax};
 use crate::health::Settings;
+use crate::pool::Windows;
 
+/// A server that has just crashed often does so again; and what was a network's hiccup is over by then.
+const HOLD_DOWN: Duration = Duration::from_secs(30);
 /// The address of what has no legible one. Never legal itself.
 const BLANK_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -25,8 +28,9 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let health = root.table("health", |table| checks::settings(table, &Settings::default()));
     let vips = root.tables("vip", vip);
     let pools = root.tables("pool", |table| pool(table, &health));
+    let handover = root.table("handover", handover);
     let limits = root.table("limits", limits);
-    Config { node, health, vips, pools, limits, peers, warnings: Problems::default() }
+    Config { node, health, vips, pools, handover, limits, peers, warnings: Problems::default() }
 }
 
 fn node(table: &mut Table<'_>) -> Node {
@@ -51,6 +55,7 @@ fn node(table: &mut Table<'_>) -> Node {
         socket: table.take("socket", "/run/siplb/siplb.sock".into(), text(syntax::socket_path)),
         state_dir: table.take("state-dir", "/var/lib/siplb".into(), text(syntax::path)),
         pin_dir: table.take("pin-dir", "/sys/fs/bpf/siplb".into(), text(syntax::path)),
+        on_change: table.take("on-change", None, |value| text(syntax::path)(value).map(Some)),
         tunnel_source: prefix::tunnel_source(table),
     }
 }
@@ -89,6 +94,15 @@ fn keep_alives(table: &mut Table<'_>) -> KeepAlives {
     }
 }
 
+fn handover(table: &mut Table<'_>) -> Windows {
+    const WINDOW_MAX: Duration = Duration::from_secs(3600);
+    let (default, bounds) = (Windows::default(), Duration::ZERO..=WINDOW_MAX);
+    Windows {
+        record: table.take("record", default.record, time(bounds.clone())),
+        finish: table.take("finish", default.finish, time(bounds)),
+    }
+}
+
 fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
     const HOLD_DOWN_MAX: Duration = Duration::from_secs(24 * 3600);
     let health = table.table("health", |table| checks::settings(table, defaults));
@@ -107,12 +121,11 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
         number_tail: table.take("number-tail", 0, whole("a number of digits", 0..=32_u8)),
         on_group_down: table.take("on-group-down", Default::default(), choice),
         failback: table.take("failback", Default::default(), choice),
-        hold_down: table.take("hold-down", Duration::ZERO, time(Duration::ZERO..=HOLD_DOWN_MAX)),
+        hold_down: table.take("hold-down", HOLD_DOWN, time(Duration::ZERO..=HOLD_DOWN_MAX)),
         health,
         source,
         backends: member::settle(backends),
     };
-    not_yet::failback(table, &pool);
     pool
 }
 
@@ -170,6 +183,11 @@ fn limits(table: &mut Table<'_>) -> Limits {
         groups: table.take("groups", 4096, &ids),
         vips: table.take("vips", 256, whole("a number of VIPs", 1..=4096_u32)),
         fragments: table.take("fragments", 16_384, whole("a number of fragments", 256..=1_048_576_u32)),
+        transactions: table.take(
+            "transactions",
+            131_072,
+            whole("a number of transactions", 1_024..=4_194_304_u32),
+        ),
         names: table.take("names", 32_768, whole("a number of names", 64..=1_048_576_u32)),
     }
 }

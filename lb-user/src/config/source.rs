@@ -178,7 +178,7 @@ fn etcd(table: &mut Table<'_>) -> Etcd {
 fn needs_one(table: &Table<'_>, key: &'static str, count: usize, example: &str) {
     if !table.has(key) {
         table.refuse_absence(key, example);
-    } else if count == 0 {
+    } else if count == 0 && table.is_empty_list(key) {
         table.refuse(key, Fault::new("names nothing", format!("write {example}")));
     }
 }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::{KeyRule, Transport, XdpMode};
 use crate::pool::State;
 
+pub use crate::daemon::journal::Entry as Event;
 pub use crate::pool::NewBackend;
+pub use crate::pool::handover::Phase;
 pub use crate::pool::lookup::Owner;
 
 /// What was counted.
@@ -104,6 +106,27 @@ pub struct Pool {
     pub groups: Vec<Group>,
     /// In the order of the configuration.
     pub backends: Vec<Backend>,
+    /// The handover that is under way.
+    pub handover: Option<Handover>,
+}
+
+/// A planned change of a pool's owners that is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handover {
+    /// `recording`: users are where they were. `finishing`: they have moved, and transactions finish where they began.
+    pub phase: Phase,
+    /// For how many seconds it has been in that phase.
+    pub since_s: u64,
+    /// How many seconds the phase has left.
+    pub left_s: u64,
+    /// Slots that change their owner.
+    pub slots: u32,
+    /// The same as a part of all slots, 0 to 1.
+    pub share: f64,
+    /// Backends that are not wanted any more, and serve what they have under way.
+    pub leaving: Vec<String>,
+    /// Is something wanted that waits for the end of this one?
+    pub awaited: bool,
 }
 
 /// Where the members of a pool come from, and how well that goes.
@@ -163,6 +186,12 @@ pub struct Backend {
     pub state: State,
     /// What the checks say: `up` or `down`.
     pub health: String,
+    /// Is it up again and kept from its users, who are with others?
+    #[serde(default)]
+    pub is_held: bool,
+    /// Has it asked for less (503)? Then it keeps its users and takes nobody else's.
+    #[serde(default)]
+    pub is_overloaded: bool,
     /// For how many seconds they have said so.
     pub since_s: u64,
     /// How the last check ended; absent before the first.
@@ -211,6 +240,14 @@ pub struct InPool {
     pub pool: Option<String>,
 }
 
+/// Query of every request that can move users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Do they move at once, whatever transactions are under way?
+    #[serde(default)]
+    pub now: bool,
+}
+
 /// Query of `GET /v1/lookup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup {
@@ -224,7 +261,7 @@ pub struct Lookup {
     pub vip: Option<String>,
 }
 
-/// Answer to a change: what was done. It is live when the answer comes.
+/// Answer to a change: what was done. It is live when the answer comes; a handover is under way then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// A sentence for each thing.
@@ -250,6 +287,26 @@ pub struct Digest {
 
 /// Facts of one kind, by what they are of.
 pub type Facts = BTreeMap<String, String>;
+
+/// Query of `GET /v1/events`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsSince {
+    /// Only events with a greater number.
+    #[serde(default)]
+    pub since: u64,
+    /// Where there are none, how many seconds to wait for one; 60 at most.
+    #[serde(default)]
+    pub wait_s: u64,
+}
+
+/// Answer to `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// The oldest first.
+    pub events: Vec<Event>,
+    /// Number of the last event that there is. Less than was asked after: the journal was lost, and counts anew.
+    pub last: u64,
+}
 
 /// A host that should have named a backend and named nobody. Answer to `GET /v1/unnamed` and `DELETE /v1/unnamed` is a
 /// list of these.
@@ -329,4 +386,16 @@ pub struct Explanation {
     /// Why earlier rules did not decide, a sentence each, in the order of the rules.
     #[serde(default)]
     pub passed_over: Vec<String>,
+    /// What a planned change makes of it: only while one is in progress, and only of a request that goes by its key.
+    #[serde(default)]
+    pub transaction: Option<Transaction>,
+}
+
+/// A request's transaction, while a change of its pool is in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// `not-moving`, `recorded` (it would be: explaining records nothing), `followed`, `older` or `unreadable`.
+    pub course: String,
+    /// By what it is known, in hexadecimal; none while its key stays, or when its Call-ID or CSeq can't be read.
+    pub id: Option<String>,
 }

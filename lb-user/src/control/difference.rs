@@ -11,8 +11,8 @@ use super::api::Digest;
 pub struct Difference {
     /// The pool.
     pub pool: String,
-    /// `pool`, `table`, `hash-key`, or what the facts are about: `version`, `config`, `state`, `health`, `served-by`,
-    /// `source`.
+    /// `pool`, `table`, `hash-key`, or what the facts are about: `version`, `config`, `state`, `health`, `failback`,
+    /// `handover`, `served-by`, `source`.
     pub about: String,
     /// Of what: a setting, a backend, a group; empty where there is only one.
     pub of: String,
@@ -75,6 +75,8 @@ fn unsaid(about: &str) -> &'static str {
     match about {
         "health" => "up",
         "state" => "active",
+        "failback" => "home",
+        "handover" => "none",
         _ => "-",
     }
 }

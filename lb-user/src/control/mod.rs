@@ -13,6 +13,8 @@
 //! | `PUT /v1/backends/NAME/weight?pool=P` | sets the weight of its group |
 //! | `GET /v1/lookup?uri=U&pool=P&vip=V` | who owns a user |
 //! | `GET /v1/digest` | one number for each lookup table |
+//! | `GET /v1/health?name=N&pool=P` | the last checks of one backend, or the last one of each |
+//! | `GET /v1/events?since=N&wait_s=S` | what happened after event N, or the next thing to happen within S seconds |
 //! | `POST /v1/explain` | runs packets through the live program |
 //! | `POST /v1/reload` | reads the configuration file again |
 //!
@@ -22,6 +24,7 @@ pub mod api;
 pub mod client;
 pub mod difference;
 pub mod error;
+pub mod health;
 pub mod server;
 #[cfg(test)]
 mod tests;

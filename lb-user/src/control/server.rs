@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
@@ -11,10 +12,11 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, InPool, Lookup, NewBackend, Owner, Packets, SetState,
-    SetWeight, Status, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, EventsSince, Explanation, InPool, Lookup, NewBackend, Owner,
+    Packets, SetState, SetWeight, Status, Timing, Unnamed,
 };
 use super::error::{Error, Kind};
+use super::health::{Health, Which};
 use crate::config;
 use crate::daemon::{Core, Live, explain};
 use crate::datapath::Sizes;
@@ -26,6 +28,9 @@ pub type Job<D> = Box<dyn FnOnce(&mut Core<D>) + Send>;
 
 /// Packets of one `explain` request, as bytes of JSON: some ten thousand packets.
 const BODY_LIMIT: usize = 64 << 20;
+
+/// Longest wait for an event.
+const EVENTS_WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// What runs packets through the program. Not a job: loading takes longer than the daemon's task may be kept.
 pub trait Explain: Send + Sync + 'static {
@@ -77,8 +82,8 @@ impl<D: Live> Daemon<D> {
         answered.await.map_err(|_| ended())?
     }
 
-    async fn change(&self, change: Change) -> Answer<Done> {
-        self.ask(move |core| core.change(&change)).await.map(Json)
+    async fn change(&self, change: Change, timing: Timing) -> Answer<Done> {
+        self.ask(move |core| core.change(&change, timing)).await.map(Json)
     }
 }
 
@@ -107,6 +112,8 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/backends/{name}/weight", put(set_weight::<D>))
         .route("/v1/lookup", get(lookup::<D>))
         .route("/v1/digest", get(digest::<D>))
+        .route("/v1/health", get(health::<D>))
+        .route("/v1/events", get(events::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
         .route("/v1/reload", post(reload::<D>))
@@ -128,6 +135,7 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
 
 async fn add<D: Live>(
     State(daemon): On<D>,
+    Asked(timing): Asked<Timing>,
     Body(AddBackend { pool, backend }): Body<AddBackend>,
 ) -> Answer<Done> {
     let bad = |fault: config::Fault| Error::new(Kind::Bad, fault.what, fault.mend);
@@ -140,34 +148,37 @@ async fn add<D: Live>(
     backend.weight.map_or(Ok(()), weight)?;
     let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
     let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }).await
+    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }, timing).await
 }
 
 async fn remove<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
 ) -> Answer<Done> {
-    daemon.change(Change::Remove(Named { pool: of.pool, name })).await
+    daemon.change(Change::Remove(Named { pool: of.pool, name }), timing).await
 }
 
 async fn set_state<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetState { state }): Body<SetState>,
 ) -> Answer<Done> {
-    daemon.change(Change::State(Named { pool: of.pool, name }, state)).await
+    daemon.change(Change::State(Named { pool: of.pool, name }, state), timing).await
 }
 
 async fn set_weight<D: Live>(
     State(daemon): On<D>,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
+    Asked(timing): Asked<Timing>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
     weight(wanted)?;
-    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted)).await
+    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted), timing).await
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -176,6 +187,22 @@ async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> A
 
 async fn digest<D: Live>(State(daemon): On<D>) -> Answer<Vec<Digest>> {
     daemon.ask(|core| Ok(core.digests())).await.map(Json)
+}
+
+async fn health<D: Live>(State(daemon): On<D>, Asked(which): Asked<Which>) -> Answer<Vec<Health>> {
+    daemon.ask(move |core| core.checks(&which)).await.map(Json)
+}
+
+async fn events<D: Live>(State(daemon): On<D>, Asked(asked): Asked<EventsSince>) -> Answer<Events> {
+    let EventsSince { since, wait_s } = asked;
+    let (events, mut news) = daemon.ask(move |core| Ok((core.events(since), core.event_news()))).await?;
+    if !events.events.is_empty() || events.last < since || wait_s == 0 {
+        return Ok(Json(events));
+    }
+    let wait = Duration::from_secs(wait_s).min(EVENTS_WAIT_LIMIT);
+    // Whether something came, the time is up or the daemon is ending: the next question tells.
+    drop(tokio::time::timeout(wait, news.wait_for(|last| *last > since)).await);
+    daemon.ask(move |core| Ok(core.events(since))).await.map(Json)
 }
 
 async fn unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
@@ -196,8 +223,8 @@ async fn explain_packets<D: Live>(
     explained.await.map_err(Error::failed)?.map(Json)
 }
 
-async fn reload<D: Live>(State(daemon): On<D>) -> Answer<Done> {
-    daemon.ask(|core| core.reload()).await.map(Json)
+async fn reload<D: Live>(State(daemon): On<D>, Asked(timing): Asked<Timing>) -> Answer<Done> {
+    daemon.ask(move |core| core.reload(timing)).await.map(Json)
 }
 
 /// The bounds of the file's key of that name.

@@ -6,15 +6,17 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 use super::api::{
-    AddBackend, Backend, Digest, Done, Explanation, Hex, NewBackend, Owner, Packets, SetState, SetWeight,
-    Status, Unnamed,
+    AddBackend, Backend, Digest, Done, Events, Explanation, Hex, NewBackend, Owner, Packets, Phase, SetState,
+    SetWeight, Status, Unnamed,
 };
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
+use super::health::Health;
 use super::server::{Explain, Job, serve};
 use super::*;
 use crate::daemon::InMemory;
 use crate::daemon::fixture::Home;
+use crate::daemon::journal::Kind as What;
 use crate::pool::{Plan, State};
 
 /// Stands in for the kernel program, which takes root: everything is foreign to it.
@@ -36,6 +38,7 @@ impl Explain for Foreign {
             group: None,
             backend: None,
             passed_over: Vec::new(),
+            transaction: None,
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
     }
@@ -147,13 +150,51 @@ async fn hosts_that_named_nobody_are_told_until_they_are_forgotten() {
 }
 
 #[tokio::test]
+async fn events_are_told_and_waited_for() {
+    let served = Served::start();
+    let events =
+        async |query: &str| -> Events { served.client.get(&format!("/v1/events{query}")).await.unwrap() };
+    let Events { events: told, last } = events("").await;
+    assert_eq!((told[0].event, told.len(), last), (What::Started, 1, 1));
+    assert_eq!(events("?since=1").await, Events { events: Vec::new(), last: 1 });
+    assert_eq!(events("?since=7&wait_s=60").await, Events { events: Vec::new(), last: 1 });
+    let change = async {
+        let state = SetState { state: State::Draining };
+        served.client.put::<Done>("/v1/backends/a1/state", &state).await.unwrap()
+    };
+    let (waited, done) = tokio::join!(events("?since=1&wait_s=60"), change);
+    assert_eq!((waited.events[0].reason.as_str(), waited.last), (done.done[0].as_str(), 3));
+    assert_eq!(waited.events[1].event, What::HandoverRecording);
+    served.home.write(&["a1 10.0.0.300 a 0"]);
+    refusal(served.client.post::<Done>("/v1/reload", &()).await);
+    let Events { events: told, .. } = events("?since=3").await;
+    assert!(told[0].event == What::ReloadRefused && told[0].reason.contains("10.0.0.300"), "{told:?}");
+}
+
+#[tokio::test]
+async fn checks_are_told_of_one_backend_or_of_all() {
+    let Served { client, .. } = &Served::start();
+    let all: Vec<Health> = client.get("/v1/health").await.unwrap();
+    let names: Vec<_> = all.iter().map(|health| (health.name.as_str(), health.health.as_str())).collect();
+    assert_eq!(names, [("a1", "up"), ("a2", "up"), ("b1", "up")]);
+    assert_eq!((all[0].fall, all[0].interval_ms, all[0].checks.len()), (3, 3_600_000, 0));
+    let one: Vec<Health> = client.get("/v1/health?name=a2&pool=p").await.unwrap();
+    assert_eq!((one.len(), &one[0]), (1, &all[1]));
+    for nobody in ["?name=x", "?pool=q", "?name=a1&pool=q"] {
+        let refusal = refusal(client.get::<Vec<Health>>(&format!("/v1/health{nobody}")).await);
+        assert_eq!(refusal.kind, Kind::NotFound, "{refusal}");
+    }
+}
+
+#[tokio::test]
 async fn backends_are_changed() {
     let Served { client, .. } = &Served::start();
     let done: Done = client.post("/v1/backends", &b2()).await.unwrap();
     assert_eq!(done.done, ["b2 of p is added: 10.0.0.4:5061, group b, priority 1"]);
     let state = SetState { state: State::Maintenance };
     let _: Done = client.put("/v1/backends/b1/state", &state).await.unwrap();
-    let _: Done = client.put("/v1/backends/b1/weight?pool=p", &SetWeight { weight: 300 }).await.unwrap();
+    let _: Done =
+        client.put("/v1/backends/b1/weight?pool=p&now=true", &SetWeight { weight: 300 }).await.unwrap();
     let _: Done = client.delete("/v1/backends/a2").await.unwrap();
     let backends: Vec<Backend> = client.get("/v1/backends").await.unwrap();
     let shown: Vec<_> =
@@ -201,7 +242,16 @@ async fn a_reload_is_asked_for() {
     let served = Served::start();
     served.home.write(&["a1 10.0.0.1 a 0"]);
     let done: Done = served.client.post("/v1/reload", &()).await.unwrap();
-    assert_eq!(done.done, ["backend p/a2 is gone", "backend p/b1 is gone"]);
+    assert_eq!(done.done[..2], ["backend p/a2 is gone", "backend p/b1 is gone"]);
+    assert!(done.done[2].contains("of pool p move in 32s"), "{done:?}");
+    let status: Status = served.client.get("/v1/status").await.unwrap();
+    let handover = status.pools[0].handover.as_ref().unwrap();
+    assert_eq!(
+        (handover.phase, handover.leaving.as_slice()),
+        (Phase::Recording, &["a2".into(), "b1".into()][..])
+    );
+    let done: Done = served.client.post("/v1/reload?now=true", &()).await.unwrap();
+    assert!(done.done[0].contains("have moved at once"), "{done:?}");
 }
 
 #[tokio::test]

@@ -10,17 +10,18 @@ use std::time::Instant;
 use anyhow::Result;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::journal::{Journal, Kind as What, Who};
 use super::live::Live;
 use super::sources::Sources;
 use super::store::Store;
 use super::targets::targets;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
-use crate::control::api::{Done, Interface};
+use crate::control::api::{Done, Interface, Timing};
 use crate::control::error::{Kind, told};
-use crate::health::{Event, Health, Prober};
+use crate::health::{Cause, Change as HealthChange, Event, Health, Load, News, Prober, Silence};
 use crate::net::{Network, Watcher};
-use crate::pool::{Change, Changes, Desired, Plan, Planner, path};
+use crate::pool::{Change, Changes, Courses, Desired, Facts, Plan, Planner, State, path};
 
 /// What a daemon is started with.
 pub(super) struct Start<D> {
@@ -56,8 +57,20 @@ pub struct Core<D> {
     pub(super) changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
+    /// The same and the backends that are leaving: what is live.
+    pub(super) effective: Desired,
     /// Backends that checks found down, by path.
     pub(super) down: BTreeSet<String>,
+    /// Backends that asked for less, by path.
+    pub(super) overloaded: BTreeSet<String>,
+    /// What the pools have in effect, on its way to what is wanted.
+    pub(super) courses: Courses,
+    /// As they were stored last, if they were.
+    pub(super) stored_courses: Option<Courses>,
+    /// Numbers of handovers that are over, and whose records are not forgotten yet.
+    pub(super) ended: Vec<u32>,
+    /// Which backends have fallen silent under traffic.
+    pub(super) silence: Silence,
     network: Network,
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
@@ -65,6 +78,8 @@ pub struct Core<D> {
     pub(super) datapath: D,
     pub(super) store: Store,
     pub(super) prober: Prober,
+    /// What happened, for `siplb events`.
+    pub(super) journal: Journal,
     watcher: Option<Watcher>,
     pub(super) interfaces: Vec<Interface>,
     /// Did the last attempt to publish fail?
@@ -91,6 +106,7 @@ impl<D: Live> Core<D> {
             desired.backends().any(|(pool, backend)| path(&pool.name, &backend.name) == *known)
         });
         down.iter().for_each(|path| log::info!("{path} is taken as down, as it was"));
+        let courses = if is_adopted { store.courses()?.resume(&desired) } else { Courses::default() };
         let prober = Prober::spawn(targets(&desired, &down, &network), events);
         let mut core = Self {
             file,
@@ -99,12 +115,19 @@ impl<D: Live> Core<D> {
             config,
             sources,
             changes,
+            effective: desired.clone(),
             desired,
             down,
+            overloaded: BTreeSet::new(),
+            courses,
+            stored_courses: None,
+            ended: Vec::new(),
+            silence: Silence::default(),
             network,
             planner,
             plan: Plan::default(),
             datapath,
+            journal: store.journal(),
             store,
             prober,
             watcher: None,
@@ -113,7 +136,12 @@ impl<D: Live> Core<D> {
         };
         core.store.store_changes(&core.changes)?;
         core.store.store_down(&core.down)?;
-        core.publish()?;
+        core.publish(&BTreeSet::new())?;
+        core.check();
+        core.journal.call(core.config.node.on_change.as_deref());
+        let found = if is_adopted { "an earlier daemon's datapath goes on" } else { "on a new datapath" };
+        let version = env!("CARGO_PKG_VERSION");
+        core.journal.record(What::Started, "siplb", format!("siplb {version}, {found}"), &Who::Daemon);
         let early = core.sources.early();
         core.members(early);
         Ok(core)
@@ -135,9 +163,14 @@ impl<D: Live> Core<D> {
     /// Takes changes of health that came together.
     pub(super) fn health(&mut self, events: Vec<Event>) {
         for event in events.into_iter().filter(|event| self.prober.is_current(event)) {
-            match event.change.to {
-                Health::Down => self.down.insert(event.backend),
-                Health::Up => self.down.remove(&event.backend),
+            let Event { backend, news, .. } = event;
+            let (what, reason) = told_of(&news);
+            self.journal.record(what, &backend, reason, &Who::Checks);
+            match news {
+                News::Health(HealthChange { to: Health::Down, .. }) => self.down.insert(backend),
+                News::Health(HealthChange { to: Health::Up, .. }) => self.down.remove(&backend),
+                News::Load(Load::Overloaded { .. }) => self.overloaded.insert(backend),
+                News::Load(Load::Relieved) => self.overloaded.remove(&backend),
             };
         }
         self.settle();
@@ -148,14 +181,9 @@ impl<D: Live> Core<D> {
 
     /// Takes word from the datapath that nobody listens on the SIP ports of these backends: checks have to tell.
     pub(super) fn unreachable(&mut self, ids: &[u32]) {
-        let paths = self.desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
-        for path in paths {
-            if self.planner.ids().backends.get(&path).is_some_and(|id| ids.contains(&id)) {
-                // Whoever can forge such packets must not fill the log with them; the check itself is limited.
-                log::debug!("{path}: nobody listens on its port, says its host; checking");
-                self.prober.check_now(&path);
-            }
-        }
+        // Whoever can forge such packets must not fill the log with them; the check itself is limited.
+        log::debug!("nobody listens on the ports of {ids:?}, say their hosts; checking");
+        self.check_now(ids, Cause::PortUnreachable);
     }
 
     /// Takes what is known of the network now.
@@ -174,15 +202,34 @@ impl<D: Live> Core<D> {
     }
 
     /// Plans and publishes; a failure is logged, and tried again.
-    fn settle(&mut self) {
-        if let Err(error) = self.publish() {
-            log::error!("what is live is not up to date, will try again: {}", told(&error));
+    pub(super) fn settle(&mut self) {
+        let was_behind = self.is_behind;
+        match self.publish(&BTreeSet::new()) {
+            Ok(_) if was_behind => {
+                self.journal.record(
+                    What::Published,
+                    "datapath",
+                    "what is live is up to date again",
+                    &Who::Daemon,
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = told(&error);
+                log::error!("what is live is not up to date, will try again: {error}");
+                if !was_behind {
+                    self.journal.record(What::PublishFailed, "datapath", error, &Who::Daemon);
+                }
+            }
         }
     }
 
-    /// Plans by what is known now, and publishes.
-    fn publish(&mut self) -> Result<u32> {
-        let plan = self.planner.plan(&self.desired, &self.down, &self.network);
+    /// Plans by what is known now, and publishes. The users of the pools in `at_once` are not handed over.
+    fn publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
+        let news = self.steer(at_once);
+        let effective = self.courses.effective(&self.desired);
+        let facts = Facts { down: &self.down, overloaded: &self.overloaded };
+        let plan = self.planner.plan_on(&self.courses, &effective, facts, &self.network);
         self.is_behind = true;
         if !plan.new_vips.is_empty() || !plan.new_backends.is_empty() {
             self.store.store_ids(self.planner.ids())?;
@@ -196,30 +243,59 @@ impl<D: Live> Core<D> {
         let before = self.datapath.generation();
         let generation = self.datapath.publish(&plan.image)?;
         self.is_behind = false;
+        let told = self.tell(&news);
         plan.differences(&self.plan).iter().for_each(|difference| log::info!("{difference}"));
         if generation != before {
             log::debug!("generation {generation} is live");
         }
         self.plan = plan;
-        Ok(generation)
+        self.effective = effective;
+        self.forget_ended();
+        self.store_courses();
+        Ok(told)
     }
 
-    /// Applies a change that the operator asked for: it is stored and live when this returns.
+    /// Applies a change that the operator asked for: when this returns it is stored, and live or, where users move, under
+    /// way. With `is_now` they move at once, whatever transactions are under way.
     ///
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.
-    pub fn change(&mut self, change: &Change) -> Result<Done, Error> {
-        let (changes, done) = self.changes.with(&self.config, change)?;
-        self.apply(self.config.clone(), changes)?;
+    pub fn change(&mut self, change: &Change, timing: Timing) -> Result<Done, Error> {
+        let (changes, mut done) = self.changes.with(&self.config, change)?;
+        let pool = change.pool(&self.desired)?;
+        let courses = self.courses.clone();
+        if let Change::State(named, State::Active) = change
+            && self.courses.release(&pool, &named.name)
+        {
+            done += "; it was kept from going home, and goes now";
+        }
+        let at_once = if timing.now { BTreeSet::from([pool]) } else { BTreeSet::new() };
         log::info!("asked for: {done}");
-        Ok(Done { done: vec![done], generation: self.datapath.generation() })
+        self.journal.record(What::ChangeRequested, "datapath", &done, &Who::Operator(None));
+        let applied = self.apply(self.config.clone(), changes, &at_once);
+        let Applied { notes, told } = applied.inspect_err(|error| {
+            self.courses = courses;
+            self.journal.record(What::ChangeRefused, "datapath", error.to_string(), &Who::Daemon);
+        })?;
+        let done = [done].into_iter().chain(notes).chain(told).collect();
+        Ok(Done { done, generation: self.datapath.generation() })
     }
 
-    /// Reads the configuration file again and applies what changed in it.
+    /// Reads the configuration file again and applies what changed in it; by [`Timing`] users who move do so at once.
     ///
     /// # Errors
     /// When the file is wrong or changes what only a restart can; nothing has changed then.
-    pub fn reload(&mut self) -> Result<Done, Error> {
+    pub fn reload(&mut self, timing: Timing) -> Result<Done, Error> {
+        let reloaded = self.reload_file(timing);
+        let (what, reason) = match &reloaded {
+            Ok(done) => (What::Reload, done.done.join("; ")),
+            Err(error) => (What::ReloadRefused, error.to_string()),
+        };
+        self.journal.record(what, self.file.display().to_string(), reason, &Who::File);
+        reloaded
+    }
+
+    fn reload_file(&mut self, timing: Timing) -> Result<Done, Error> {
         let config = config::load(&self.file).map_err(|error| {
             Error::new(
                 Kind::Bad,
@@ -235,9 +311,11 @@ impl<D: Live> Core<D> {
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
         let config = self.with_members(&config)?;
         let before = self.desired.clone();
-        let notes = self.apply(config, self.changes.clone())?;
+        let pools = config.pools.iter().map(|pool| pool.name.clone());
+        let at_once = if timing.now { pools.collect() } else { BTreeSet::new() };
+        let Applied { notes, told } = self.apply(config, self.changes.clone(), &at_once)?;
         let mut done = self.desired.differences(&before);
-        done.extend(notes);
+        done.extend(notes.into_iter().chain(told));
         if done.is_empty() {
             done.push("nothing is changed".to_owned());
         }
@@ -245,28 +323,39 @@ impl<D: Live> Core<D> {
         Ok(Done { done, generation: self.datapath.generation() })
     }
 
-    /// Takes another configuration and other changes, or neither. Returns what was dropped of the changes.
-    pub(super) fn apply(&mut self, config: Config, mut changes: Changes) -> Result<Vec<String>, Error> {
+    /// Takes another configuration and other changes, or neither.
+    pub(super) fn apply(
+        &mut self,
+        config: Config,
+        mut changes: Changes,
+        at_once: &BTreeSet<String>,
+    ) -> Result<Applied, Error> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
             self.store.store_changes(&changes)?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
-        let down = self.down.clone();
+        let (down, overloaded) = (self.down.clone(), self.overloaded.clone());
+        let courses = self.courses.clone();
         self.forget_the_moved(&before);
-        if let Err(error) = self.publish() {
-            self.desired = before;
-            self.down = down;
-            if is_new && let Err(error) = self.store.store_changes(&self.changes) {
-                log::error!("a change that was refused is stored all the same: {}", told(&error));
+        let told = match self.publish(at_once) {
+            Ok(told) => told,
+            Err(error) => {
+                (self.desired, self.down, self.overloaded) = (before, down, overloaded);
+                self.courses = courses;
+                self.ended.clear();
+                if is_new && let Err(error) = self.store.store_changes(&self.changes) {
+                    log::error!("a change that was refused is stored all the same: {}", told(&error));
+                }
+                return Err(error.into());
             }
-            return Err(error.into());
-        }
+        };
         self.config = config;
+        self.journal.call(self.config.node.on_change.as_deref());
         self.changes = changes;
         self.follow();
-        Ok(notes)
+        Ok(Applied { notes, told })
     }
 
     /// What was found out about a backend that is gone, or elsewhere now, doesn't hold any more.
@@ -277,8 +366,11 @@ impl<D: Live> Core<D> {
                 .map(|(pool, backend)| (path(&pool.name, &backend.name), backend.socket()))
                 .collect()
         };
-        let (old, new) = (sockets(before), sockets(&self.desired));
-        self.down.retain(|path| old.iter().any(|known| known.0 == *path && new.contains(known)));
+        let effective = |desired| sockets(&self.courses.effective(desired));
+        let (old, new) = (effective(before), effective(&self.desired));
+        let stays = |path: &String| old.iter().any(|known| known.0 == *path && new.contains(known));
+        self.down.retain(stays);
+        self.overloaded.retain(stays);
     }
 
     /// Checks and watches what is wanted now.
@@ -286,19 +378,52 @@ impl<D: Live> Core<D> {
         self.sources.follow(&self.config);
         self.check();
         if let Some(watcher) = &self.watcher {
-            watcher.set_backends(Self::addresses(&self.desired));
+            watcher.set_backends(Self::addresses(&self.effective));
         }
     }
 
     /// Checks what is wanted now, by the way that is known now.
-    fn check(&mut self) {
-        self.prober.update(targets(&self.desired, &self.down, &self.network));
+    pub(super) fn check(&mut self) {
+        self.prober.update(targets(&self.effective, &self.down, &self.network));
     }
 
     /// Is the backend up, by what was made of the checks?
     pub(super) fn is_up(&self, path: &str) -> bool {
         !self.down.contains(path)
     }
+
+    /// Has the backend asked for less?
+    pub(super) fn is_overloaded(&self, path: &str) -> bool {
+        self.overloaded.contains(path)
+    }
+}
+
+/// What the journal says of news of a backend.
+fn told_of(news: &News) -> (What, String) {
+    match news {
+        News::Health(HealthChange { to, reason, streak, .. }) => {
+            let what = if *to == Health::Up { What::BackendUp } else { What::BackendDown };
+            (what, format!("{reason} ({streak} in a row)"))
+        }
+        News::Load(Load::Overloaded { spared_for, retry_after }) => {
+            let asked = retry_after
+                .map_or("no Retry-After".to_owned(), |time| format!("Retry-After {} s", time.as_secs()));
+            let reason =
+                format!("answered 503, {asked}: takes nobody else's users for {} s", spared_for.as_secs());
+            (What::BackendOverloaded, reason)
+        }
+        News::Load(Load::Relieved) => {
+            (What::BackendRelieved, "the time is over for which it asked to be spared".to_owned())
+        }
+    }
+}
+
+/// What came of applying something.
+pub(super) struct Applied {
+    /// What of the run-time changes was dropped.
+    pub(super) notes: Vec<String>,
+    /// What becomes of the users.
+    pub(super) told: Vec<String>,
 }
 
 /// The keys whose change takes a restart, of those that differ.

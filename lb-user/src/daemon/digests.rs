@@ -7,7 +7,7 @@ use lb_common::layout::ABI;
 
 use crate::config::{Config, Pool, show_duration};
 use crate::control::api::{self, Facts};
-use crate::pool::{Desired, Plan, PoolPlan, State, digest::digest, path};
+use crate::pool::{Course, Courses, Desired, Plan, PoolPlan, State, digest::digest, path};
 
 /// The digests of all tables, with the facts behind them; `hash_key` is the fingerprint of the key, `source` what a pool's
 /// members came from.
@@ -17,6 +17,7 @@ pub(crate) fn digests(
     down: &BTreeSet<String>,
     hash_key: u32,
     source: impl Fn(&Pool) -> Option<api::Source>,
+    courses: &Courses,
 ) -> Vec<api::Digest> {
     let of = |pool: &PoolPlan| {
         let config = desired.config.pool(&pool.name)?;
@@ -26,6 +27,8 @@ pub(crate) fn digests(
             ("state", states(desired, config)),
             ("health", health(config, down)),
             ("served-by", servers(pool)),
+            ("failback", courses.of(&pool.name).map(kept_away).unwrap_or_default()),
+            ("handover", courses.of(&pool.name).map(handover).unwrap_or_default()),
             ("source", source(config).map(of_source).unwrap_or_default()),
         ];
         Some(api::Digest {
@@ -106,6 +109,20 @@ fn servers(pool: &PoolPlan) -> Facts {
     let active =
         |active: &Option<(String, u32)>| active.as_ref().map_or("nobody", |(name, _)| name).to_owned();
     pool.groups.iter().map(|group| fact(&group.name, active(&group.active))).collect()
+}
+
+/// Backends that failed and have not gone home.
+fn kept_away(course: &Course) -> Facts {
+    course.away().map(|(name, _)| fact(name, "away")).collect()
+}
+
+/// The handover that is under way.
+fn handover(course: &Course) -> Facts {
+    let handover = course.handover.as_ref();
+    handover
+        .map(|handover| fact("phase", format!("{:?}", handover.phase).to_lowercase()))
+        .into_iter()
+        .collect()
 }
 
 fn of_source(source: api::Source) -> Facts {

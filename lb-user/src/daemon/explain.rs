@@ -9,12 +9,12 @@ use std::path::Path;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use lb_common::decide::PassedOver;
-use lb_common::layout::{KeyKind, KeySource, Rules, Trace};
+use lb_common::layout::{Course, KeyKind, KeySource, Rules, Trace};
 use lb_common::reason::Reason;
 use lb_common::sip::{Bytes, Message};
 
 use crate::control::Error;
-use crate::control::api::{Explanation, Packets};
+use crate::control::api::{Explanation, Packets, Transaction};
 use crate::control::error::Kind;
 use crate::datapath::{Explained, Explainer, Sizes};
 use crate::pool::Plan;
@@ -106,7 +106,17 @@ fn explanation(index: usize, frame: &[u8], explained: &Explained, plan: &Plan) -
             .or_else(|| plan.groups_of_backends.get(&trace.backend).cloned()),
         backend: plan.backends.get(&trace.backend).cloned(),
         passed_over: PassedOver(trace.passed).texts().map(str::to_owned).collect(),
+        transaction: transaction(trace),
     }
+}
+
+/// What a change in progress makes of it.
+fn transaction(trace: &Trace) -> Option<Transaction> {
+    let course = Course::ALL.get(usize::from(trace.course)).copied().unwrap_or_default();
+    (course != Course::None).then(|| Transaction {
+        course: course.name().to_owned(),
+        id: (trace.transaction != 0).then(|| format!("{:016x}", trace.transaction)),
+    })
 }
 
 /// The key in its canonical form.

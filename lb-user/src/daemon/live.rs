@@ -1,6 +1,9 @@
 //! What the daemon needs of a datapath: the live one, or one in memory that takes note, for tests of the daemon's logic.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
+use lb_common::layout::BackendCounter;
 
 use crate::datapath::image::Image;
 use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
@@ -25,6 +28,12 @@ pub trait Live: Send + 'static {
     /// When it can't be read.
     fn counters(&self) -> Result<Counters>;
 
+    /// What was counted of these backends, by id.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>>;
+
     /// Hosts that should have named a backend and named nobody.
     ///
     /// # Errors
@@ -48,6 +57,12 @@ pub trait Live: Send + 'static {
     /// # Errors
     /// When they can't be written.
     fn reset_vip(&mut self, number: u32) -> Result<()>;
+
+    /// Forgets the transactions that were recorded while this change was in progress.
+    ///
+    /// # Errors
+    /// When they can't be removed.
+    fn forget_transactions(&mut self, change: u32) -> Result<()>;
 }
 
 impl Live for Datapath {
@@ -67,6 +82,10 @@ impl Live for Datapath {
         Ok(self.counters()?)
     }
 
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>> {
+        Ok(self.traffic(ids)?)
+    }
+
     fn unnamed(&self) -> Result<Vec<Unnamed>> {
         Ok(self.unnamed()?)
     }
@@ -82,6 +101,10 @@ impl Live for Datapath {
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         Ok(self.reset_vip(number)?)
     }
+
+    fn forget_transactions(&mut self, change: u32) -> Result<()> {
+        Ok(self.forget_transactions(change)?)
+    }
 }
 
 /// A datapath in memory: it forwards nothing, and remembers what it was told.
@@ -95,6 +118,8 @@ pub struct InMemory {
     pub counters: Counters,
     /// What named nobody.
     pub unnamed: Vec<Unnamed>,
+    /// The changes whose transactions it was told to forget, in that order.
+    pub forgotten_changes: Vec<u32>,
     /// Does it refuse to publish?
     pub is_broken: bool,
 }
@@ -121,6 +146,11 @@ impl Live for InMemory {
         Ok(self.counters.clone())
     }
 
+    fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>> {
+        let counted = |id: &u32| (*id, self.counters.backends.get(id).copied().unwrap_or_default());
+        Ok(ids.iter().map(counted).collect())
+    }
+
     fn unnamed(&self) -> Result<Vec<Unnamed>> {
         Ok(self.unnamed.clone())
     }
@@ -137,7 +167,13 @@ impl Live for InMemory {
 
     fn reset_vip(&mut self, number: u32) -> Result<()> {
         self.counters.vips.remove(&number);
+        self.counters.changes.remove(&number);
         self.unnamed.retain(|unnamed| unnamed.vip != number);
+        Ok(())
+    }
+
+    fn forget_transactions(&mut self, change: u32) -> Result<()> {
+        self.forgotten_changes.push(change);
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! What the daemon makes of what sources say: a change like the operator's, under the operator's changes.
 
-use super::core::Core;
+use std::collections::BTreeSet;
+
+use super::core::{Applied, Core};
+use super::journal::{Kind as What, Who};
 use super::live::Live;
 use super::sources::Membership;
 use crate::config::{Config, contradictions};
@@ -45,14 +48,16 @@ impl<D: Live> Core<D> {
         let was = self.sources.replace(pool, Some(membership));
         let config = self.sources.fill(&self.config);
         let before = self.desired.clone();
-        match self.apply(config, self.changes.clone()) {
-            Ok(notes) => {
+        // A pool that had nobody has nobody to hand over.
+        let is_first = before.config.pool(pool).is_none_or(|pool| pool.backends.is_empty());
+        let at_once = if is_first { BTreeSet::from([pool.to_owned()]) } else { BTreeSet::new() };
+        match self.apply(config, self.changes.clone(), &at_once) {
+            Ok(Applied { notes, told: users }) => {
                 self.sources.is_live(pool);
-                let differences = self.desired.differences(&before);
-                differences
-                    .iter()
-                    .chain(&notes)
-                    .for_each(|sentence| log::info!("source of {pool}: {sentence}"));
+                let done = self.desired.differences(&before).into_iter().chain(notes).chain(users);
+                let reason = done.collect::<Vec<_>>().join("; ");
+                log::info!("the source of pool {pool} gave other members: {reason}");
+                self.journal.record(What::Source, pool, reason, &Who::Daemon);
                 if let Err(error) = self.store.store_sources(self.sources.in_force()) {
                     log::error!("the next daemon will not know the members of {pool}: {}", told(&error));
                 }

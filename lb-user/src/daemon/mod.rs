@@ -6,11 +6,14 @@
 //!
 //! Invariant: the daemon's end, however it comes, changes nothing in the datapath: it forwards on by what was published
 //! last. Another daemon adopts it; `siplb detach` takes it off.
+mod checks;
 mod core;
+mod course;
 mod digests;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod journal;
 mod live;
 mod membership;
 #[cfg(test)]
@@ -21,6 +24,7 @@ mod setup;
 mod source_tests;
 mod sources;
 mod store;
+mod suspicion;
 mod targets;
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::core::{Core, Start};
 use super::setup;
 use super::sources::Sources;
 use super::store::Store;
 use crate::config::{Config, XdpMode};
-use crate::control::api::Interface;
+use crate::control::api::{Interface, Timing};
 use crate::control::server::{self, Job};
 use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
@@ -23,6 +23,9 @@ use crate::source::{Followers, News};
 
 /// How long to wait before publishing is tried again after it failed.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether backends have fallen silent under traffic.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs the daemon with the configuration that was read from `file`, until it is asked to end.
 ///
@@ -114,6 +117,8 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
     let mut reload = listen(SignalKind::hangup())?;
     let mut retry = interval(RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
@@ -128,14 +133,24 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
             Some(first) = inputs.members.recv() => core.members(with_waiting(first, &mut inputs.members)),
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
-                if let Err(error) = core.reload() {
+                if let Err(error) = core.reload(Timing::default()) {
                     log::error!("the configuration stays as it is: {error}");
                 }
             }
             _ = retry.tick() => core.retry(),
+            () = until(core.wake()) => core.turn(),
+            _ = look.tick() => core.look(),
             // Last, since whoever forges such packets could keep it busy.
             unreachable = inputs.events.unreachable() => core.unreachable(&unreachable?),
         }
+    }
+}
+
+/// Waits for a moment, or for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

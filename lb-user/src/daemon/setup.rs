@@ -75,6 +75,7 @@ pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
         backends: limits.backends,
         names: limits.names,
         fragments: limits.fragments,
+        transactions: limits.transactions,
         fingerprint,
     }
 }

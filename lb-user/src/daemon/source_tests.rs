@@ -3,10 +3,13 @@
 use super::fixture::{Daemon, Home};
 use super::live::InMemory;
 use crate::config::Member;
+use crate::control::api::Timing;
 use crate::control::error::Kind;
 use crate::pool::changes::Named;
 use crate::pool::{Change, State};
 use crate::source::{Answer, News, SourceError};
+
+const NOW: Timing = Timing { now: true };
 
 fn member(name: &str, last: u8, group: &str) -> Member {
     let group = Some(group.to_owned());
@@ -27,10 +30,11 @@ impl Daemon {
         self.core.members(vec![News { pool: "p".to_owned(), number: 1, answer }]);
     }
 
-    /// Backends with their states, as `status` shows them.
+    /// Backends that are wanted, with their states.
     fn backends(&self) -> Vec<String> {
-        let backends = self.core.backends().unwrap();
-        backends.iter().map(|backend| format!("{} {}", backend.name, backend.state)).collect()
+        let state = |name: &str| self.core.desired.state("p", name);
+        let backends = self.core.desired.backends();
+        backends.map(|(_, backend)| format!("{} {}", backend.name, state(&backend.name))).collect()
     }
 
     fn complaint(&self) -> Option<String> {
@@ -55,8 +59,8 @@ async fn what_a_source_gives_lies_under_the_operators_changes() {
     daemon.told(three());
     assert_eq!(daemon.backends(), ["a1 active", "a2 active", "b1 active"], "by name, whatever the order");
     let named = |name: &str| Named { pool: None, name: name.to_owned() };
-    daemon.core.change(&Change::State(named("b1"), State::Draining)).unwrap();
-    daemon.core.change(&Change::Remove(named("a2"))).unwrap();
+    daemon.core.change(&Change::State(named("b1"), State::Draining), NOW).unwrap();
+    daemon.core.change(&Change::Remove(named("a2")), NOW).unwrap();
     daemon.told([three(), vec![member("c1", 4, "c")]].concat());
     assert_eq!(daemon.backends(), ["a1 active", "b1 draining", "c1 active"]);
     daemon.told(vec![member("a1", 1, "a"), member("c1", 4, "c")]);
@@ -123,13 +127,13 @@ async fn a_file_that_contradicts_the_members_is_refused() {
     let mut daemon = started(&home);
     daemon.told(three());
     home.write_with_source("names = [\"10.0.0.1:5060\"]");
-    let refusal = daemon.core.reload().unwrap_err();
+    let refusal = daemon.core.reload(NOW).unwrap_err();
     assert_eq!(refusal.kind, Kind::Conflict, "{refusal}");
     assert!(refusal.what.contains("as the members go that sources gave"), "{refusal}");
     assert_eq!(daemon.backends().len(), 3);
 
     home.write(&["a1 10.0.0.1 a 0"]);
-    daemon.core.reload().unwrap();
+    daemon.core.reload(NOW).unwrap();
     assert_eq!(daemon.backends(), ["a1 active"], "the file lists them itself now");
     daemon.told(three());
     assert_eq!(daemon.backends(), ["a1 active"], "nobody asks the source any more");

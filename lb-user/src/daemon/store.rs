@@ -1,5 +1,6 @@
 //! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`),
-//! the backends that are down (`down.json`), the members that sources gave last (`sources.json`), and the lock that keeps a second daemon away (`lock`).
+//! the backends that are down (`down.json`), the members that sources gave last (`sources.json`), what the pools have in
+//! effect (`courses.json`), the journal (`events.jsonl`), and the lock that keeps a second daemon away (`lock`).
 //!
 //! A file is replaced in one step, by a rename after its content has reached the disk: a crash leaves the old one or
 //! the new one.
@@ -14,6 +15,8 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::course;
+use super::journal::Journal;
 use super::sources::Stored;
 use crate::pool::{Changes, Ids};
 
@@ -27,6 +30,7 @@ pub(super) struct Store {
 const CHANGES: &str = "runtime.json";
 const IDS: &str = "ids.json";
 const DOWN: &str = "down.json";
+const COURSES: &str = "courses.json";
 const SOURCES: &str = "sources.json";
 
 impl Store {
@@ -52,6 +56,11 @@ impl Store {
             ),
             Err((_, error)) => Err(unwritable(error.into())),
         }
+    }
+
+    /// The journal, which is kept in the folder.
+    pub(super) fn journal(&self) -> Journal {
+        Journal::open(&self.folder)
     }
 
     /// The stored changes; none where nothing was stored.
@@ -122,6 +131,22 @@ impl Store {
         self.store(SOURCES, stored)
     }
 
+    /// The stored courses; none where nothing was stored.
+    ///
+    /// # Errors
+    /// As [`Store::changes`].
+    pub(super) fn courses(&self) -> Result<course::Stored> {
+        self.load(COURSES)
+    }
+
+    /// Stores the courses.
+    ///
+    /// # Errors
+    /// As [`Store::store_changes`].
+    pub(super) fn store_courses(&self, courses: &course::Stored) -> Result<()> {
+        self.store(COURSES, courses)
+    }
+
     fn load<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {
         let path = self.folder.join(name);
         match fs::read(&path) {
@@ -141,7 +166,7 @@ impl Store {
 }
 
 /// Replaces a file in one step.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
     file.write_all(bytes)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lb_common::layout::Counter;
 use lb_common::reason::Reason;
 use lb_common::slot::SLOTS;
+use tokio::time::Instant;
 
 use super::core::Core;
 use super::digests::{digests, fingerprint};
@@ -14,6 +15,7 @@ use crate::control::Error;
 use crate::control::api;
 use crate::datapath::{Counters, Unnamed};
 use crate::health;
+use crate::pool::handover::Phase;
 use crate::pool::lookup::{Which, lookup};
 use crate::pool::{Plan, PoolPlan, path};
 
@@ -37,6 +39,7 @@ impl<D: Live> Core<D> {
                 source: self.sources.shown(pool),
                 groups: plan.map(groups).unwrap_or_default(),
                 backends: pools.remove(&pool.name).unwrap_or_default(),
+                handover: self.handover(pool),
             }
         };
         Ok(api::Status {
@@ -49,6 +52,26 @@ impl<D: Live> Core<D> {
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+        })
+    }
+
+    fn handover(&self, pool: &config::Pool) -> Option<api::Handover> {
+        let course = self.courses.of(&pool.name)?;
+        let handover = course.handover.as_ref()?;
+        let windows = self.desired.config.handover;
+        let window = match handover.phase {
+            Phase::Recording => windows.record,
+            Phase::Finishing => windows.finish,
+        };
+        let passed = Instant::now().into_std().saturating_duration_since(handover.since);
+        Some(api::Handover {
+            phase: handover.phase,
+            since_s: passed.as_secs(),
+            left_s: window.saturating_sub(passed).as_secs_f64().ceil() as u64,
+            slots: handover.moving,
+            share: share(handover.moving),
+            leaving: course.leaving(pool).map(|backend| backend.name.clone()).collect(),
+            awaited: handover.is_awaited,
         })
     }
 
@@ -102,7 +125,17 @@ impl<D: Live> Core<D> {
     /// One number for each lookup table.
     pub fn digests(&self) -> Vec<api::Digest> {
         let source = |pool: &config::Pool| self.sources.shown(pool);
-        digests(&self.desired, &self.plan, &self.down, self.fingerprint, source)
+        digests(&self.desired, &self.plan, &self.down, self.fingerprint, source, &self.courses)
+    }
+
+    /// What happened after event number `since`.
+    pub fn events(&self, since: u64) -> api::Events {
+        api::Events { events: self.journal.since(since), last: self.journal.last() }
+    }
+
+    /// Tells when more has happened: the number of the last event.
+    pub fn event_news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.journal.news()
     }
 
     /// What is live, in names.
@@ -159,6 +192,8 @@ impl<D: Live> Core<D> {
             weight: backend.weight,
             state: self.desired.state(&pool.name, &backend.name),
             health: health.to_string(),
+            is_held: self.courses.of(&pool.name).is_some_and(|course| course.is_held(&backend.name)),
+            is_overloaded: self.is_overloaded(&name),
             since_s: check.map_or(0, |check| check.for_duration.as_secs()),
             last_check: check.and_then(|check| check.last.as_ref()).map(|(outcome, _)| outcome.to_string()),
             round_trip_ms: check.and_then(|check| check.round_trip).map(|time| time.as_micros() as f64 / 1e3),

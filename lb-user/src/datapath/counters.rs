@@ -8,7 +8,7 @@ use aya::{
     util::nr_cpus,
 };
 use lb_common::{
-    layout::{BackendCounter, Counter},
+    layout::{BackendCounter, ChangeCounter, Counter},
     reason::REASON_NUMBERS,
 };
 
@@ -24,18 +24,25 @@ pub struct Counters {
     pub vips: BTreeMap<u32, BTreeMap<u8, Counter>>,
     /// By backend id.
     pub backends: BTreeMap<u32, BackendCounter>,
+    /// Requests of keys that a change in progress moves, by number of the VIP.
+    pub changes: BTreeMap<u32, ChangeCounter>,
 }
 
 /// The maps of counters.
 pub(super) struct CounterMaps {
     vips: PerCpuArray<MapData, As<Counter>>,
     backends: PerCpuArray<MapData, As<BackendCounter>>,
+    changes: PerCpuArray<MapData, As<ChangeCounter>>,
 }
 
 impl CounterMaps {
     /// Takes the maps out of a loaded object.
     pub(super) fn take(object: &mut Ebpf) -> Result<Self, DatapathError> {
-        Ok(Self { vips: take(object, "COUNTERS")?, backends: take(object, "BACKEND_COUNTERS")? })
+        Ok(Self {
+            vips: take(object, "COUNTERS")?,
+            backends: take(object, "BACKEND_COUNTERS")?,
+            changes: take(object, "CHANGES")?,
+        })
     }
 
     /// Reads and sums everything.
@@ -50,16 +57,36 @@ impl CounterMaps {
             }
         }
         for (id, values) in self.backends.iter().enumerate() {
-            let sum =
-                values.doing(WHAT)?.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
-                    requests: add(sum.requests, value.requests),
-                    replies: add(sum.replies, value.replies),
-                });
+            let sum = of_backend(&values.doing(WHAT)?);
             if sum != BackendCounter::default() {
                 counters.backends.insert(id as u32, sum);
             }
         }
+        for (vip, values) in self.changes.iter().enumerate() {
+            let sum = values.doing(WHAT)?.iter().fold(ChangeCounter::default(), |sum, value| {
+                let ChangeCounter { recorded, followed, older, unreadable, full } = value.0;
+                ChangeCounter {
+                    recorded: sum.recorded + recorded,
+                    followed: sum.followed + followed,
+                    older: sum.older + older,
+                    unreadable: sum.unreadable + unreadable,
+                    full: sum.full + full,
+                }
+            });
+            if sum != ChangeCounter::default() {
+                counters.changes.insert(vip as u32, sum);
+            }
+        }
         Ok(counters)
+    }
+
+    /// Reads and sums those of these backends: for a look several times a second, which all of them would be too much for.
+    pub(super) fn of_backends(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>, DatapathError> {
+        let read = |id: &u32| {
+            let values = self.backends.get(id, 0).doing("read the counters of a backend")?;
+            Ok((*id, of_backend(&values)))
+        };
+        ids.iter().map(read).collect()
     }
 
     /// Sets a backend's counters to zero.
@@ -69,11 +96,19 @@ impl CounterMaps {
 
     /// Sets a VIP's counters to zero.
     pub(super) fn reset_vip(&mut self, number: u32) -> Result<(), DatapathError> {
+        self.changes.set(number, zeroes()?, 0).doing("reset a counter")?;
         for reason in 0..REASON_NUMBERS as u32 {
             self.vips.set(number * REASON_NUMBERS as u32 + reason, zeroes()?, 0).doing("reset a counter")?;
         }
         Ok(())
     }
+}
+
+fn of_backend(values: &PerCpuValues<As<BackendCounter>>) -> BackendCounter {
+    values.iter().fold(BackendCounter::default(), |sum, As(value)| BackendCounter {
+        requests: add(sum.requests, value.requests),
+        replies: add(sum.replies, value.replies),
+    })
 }
 
 fn add(a: Counter, b: Counter) -> Counter {

@@ -20,6 +20,7 @@ use super::{
     object::{self, Code, Maps},
     pins,
     publish::Publisher,
+    transactions::Transactions,
     unnamed::UnnamedMap,
 };
 
@@ -46,6 +47,7 @@ pub struct Explainer {
     trace: Array<MapData, As<Trace>>,
     counters: CounterMaps,
     unnamed: UnnamedMap,
+    transactions: Transactions,
     /// The instance's own state; `None` when it shares the live one.
     publisher: Option<Publisher>,
 }
@@ -96,7 +98,9 @@ impl Explainer {
         let trace = take(&mut object, "TRACE")?;
         let counters = CounterMaps::take(&mut object)?;
         let unnamed = UnnamedMap::take(&mut object)?;
-        Ok(Self { object, program: code.program.into(), trace, counters, unnamed, publisher })
+        let transactions = Transactions::take(&mut object)?;
+        let program = code.program.into();
+        Ok(Self { object, program, trace, counters, unnamed, transactions, publisher })
     }
 
     /// How many instructions the verifier went through to admit the program.
@@ -143,6 +147,15 @@ impl Explainer {
     /// When the map can't be read.
     pub fn unnamed(&self) -> Result<Vec<Unnamed>, DatapathError> {
         self.unnamed.read()
+    }
+
+    /// Forgets the transactions that an instance with its own state recorded while this change was in progress.
+    ///
+    /// # Errors
+    /// When the instance shares the live state, or the map can't be written.
+    pub fn forget_transactions(&mut self, change: u32) -> Result<(), DatapathError> {
+        self.publisher.as_ref().ok_or("the instance shares the live state").doing("forget transactions")?;
+        self.transactions.forget(change)
     }
 
     /// Runs a frame once, as if it had come in by `ingress`; without one by the kernel's loopback device.

@@ -21,8 +21,8 @@ pub struct Image {
     pub vips: BTreeMap<u32, Vip>,
     /// Lookup tables by number.
     pub tables: BTreeMap<u32, Slots>,
-    /// The active backend of each group, by group id; `None` is a group that is down.
-    pub groups: BTreeMap<u32, Option<u32>>,
+    /// Groups by id.
+    pub groups: BTreeMap<u32, Group>,
     /// Backends by id.
     pub backends: BTreeMap<u32, Backend>,
     /// Addresses of this node and of its peers. Backends are known anyway.
@@ -38,8 +38,47 @@ pub struct Vip {
     pub rules: Rules,
     /// Its pool's lookup table; `None` while the pool has no groups.
     pub table: Option<u32>,
+    /// The change of its pool that is in progress.
+    pub change: Option<Moving>,
     /// By which names its messages mean a backend, or the VIP itself.
     pub names: BTreeMap<Name, Named>,
+}
+
+/// A change of a VIP's pool that is in progress: transactions of the keys that it moves stay where they began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moving {
+    /// Number of the change, never 0. What was recorded under another one counts for nothing.
+    pub number: u32,
+    /// The lookup table of the other state: of after the change while it records, of before it once it has switched. It may
+    /// be the one that is live, where groups change their backends alone.
+    pub other_table: Option<u32>,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// How far a change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The owners from before it serve, and what they are sent is recorded.
+    Recording,
+    /// The owners from after it serve all that is new.
+    Switched,
+}
+
+/// A group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The backend that serves it; `None` is a group that is down.
+    pub active: Option<u32>,
+    /// The backend that serves it in the other state of a change in progress; no matter when there is none.
+    pub other: Option<u32>,
+}
+
+impl Group {
+    /// One that this backend serves, whatever is changed.
+    pub const fn served_by(active: Option<u32>) -> Self {
+        Self { active, other: active }
+    }
 }
 
 /// A name as messages write it.
@@ -86,6 +125,8 @@ pub struct Backend {
     pub own_port: Option<OwnPort>,
     /// Who gets the messages that name it.
     pub standing: Standing,
+    /// Can the transactions that it has go on there?
+    pub is_up: bool,
     /// With [`Mode::Ipip`], the network of the outer source addresses.
     pub tunnel_source: IpAddr,
 }
@@ -100,6 +141,7 @@ impl Backend {
             mode: Mode::Nat,
             own_port: None,
             standing: Standing::Serves,
+            is_up: true,
             tunnel_source: IpAddr::from([0; 4]),
         }
     }

@@ -10,7 +10,7 @@ use lb_common::layout::{
     SocketKey, Sums, Vip,
 };
 
-use super::image::{self, Image, NamePort, Slots, Standing};
+use super::image::{self, Image, NamePort, Phase, Slots, Standing};
 
 /// Entries of every map for one half; the half in the keys is 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,10 @@ impl Lowered {
         lowered.groups = image
             .groups
             .iter()
-            .map(|(&id, active)| (id, Group { active: active.unwrap_or(0), pad: 0 }))
+            .map(|(&id, group)| {
+                let [active, other] = [group.active, group.other].map(|backend| backend.unwrap_or(0));
+                (id, Group { active, other })
+            })
             .collect();
         for (&id, backend) in &image.backends {
             lowered.add_backend(image, id, backend);
@@ -87,7 +90,10 @@ impl Lowered {
             id,
             table: vip.table.unwrap_or(0),
             sums: Sums::new(&address, port),
-            ..Vip::default()
+            own: 0,
+            change: vip.change.map_or(0, |change| change.number),
+            other_table: vip.change.and_then(|change| change.other_table).unwrap_or(0),
+            is_switched: vip.change.is_some_and(|change| change.phase == Phase::Switched).into(),
         };
         self.add_vip_socket(address, port, entry);
         // A port that is one backend's own is another entry of the same VIP.
@@ -135,6 +141,7 @@ impl Lowered {
             } else {
                 Address::default()
             },
+            is_up: backend.is_up.into(),
         };
         self.backends.insert(id, entry);
         self.hosts.insert(HostKey { address, half: 0 }, Host::Backend);
@@ -229,8 +236,12 @@ mod tests {
         let backend = |text, vip, next_hop| image::Backend::new(socket(text), vip, next_hop);
         let vip = socket("192.0.2.10:5060");
         Image {
-            vips: [(1, image::Vip { socket: vip, rules, table: Some(1), names: BTreeMap::new() })].into(),
-            groups: [(1, Some(1)), (2, None)].into(),
+            vips: [(
+                1,
+                image::Vip { socket: vip, rules, table: Some(1), change: None, names: BTreeMap::new() },
+            )]
+            .into(),
+            groups: [(1, image::Group::served_by(Some(1))), (2, image::Group::served_by(None))].into(),
             backends: [
                 (1, backend("10.0.0.11:5070", Some(1), Some(hop))),
                 (2, backend("10.0.0.12:5070", Some(1), Some(hop))),
@@ -251,6 +262,28 @@ mod tests {
         assert!(!Ports::has(&lowered.ports.0.backends, Port::new(5080)), "no VIP, no way back");
         assert_eq!(lowered.hosts.len(), 5);
         assert_eq!(lowered.groups[&2].active, 0);
+    }
+
+    #[test]
+    fn a_change_in_progress_is_told_to_every_port_of_its_vip() {
+        let mut image = image();
+        image.backends.get_mut(&2).unwrap().own_port = Some(image::OwnPort { vip_port: 15_061, port: 5071 });
+        image.backends.get_mut(&1).unwrap().is_up = false;
+        image.groups.insert(1, image::Group { active: Some(1), other: Some(2) });
+        let told = |image: &Image| {
+            let told = |vip: &Vip| (vip.change, vip.other_table, vip.is_switched);
+            Lowered::new(image).vips.values().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&image), [(0, 0, 0); 2]);
+        let mut change = image::Moving { number: 7, other_table: Some(2), phase: Phase::Recording };
+        image.vips.get_mut(&1).unwrap().change = Some(change);
+        assert_eq!(told(&image), [(7, 2, 0); 2]);
+        change.phase = Phase::Switched;
+        image.vips.get_mut(&1).unwrap().change = Some(change);
+        assert_eq!(told(&image), [(7, 2, 1); 2]);
+        let lowered = Lowered::new(&image);
+        assert_eq!((lowered.groups[&1].active, lowered.groups[&1].other), (1, 2));
+        assert_eq!((lowered.backends[&1].is_up, lowered.backends[&2].is_up), (0, 1));
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl StateMaps {
         Ok(Lowered {
             ports: Box::new(PortsOf(self.ports.get(&half, 0).doing(WHAT)?.0)),
             vips: read_hash(&self.vips, |key| (key.half == half).then_some(SocketKey { half: 0, ..key }))?,
-            tables: read_tables(&self.tables, half, sizes.pools)?,
+            tables: read_tables(&self.tables, half, sizes.tables())?,
             groups: read_array(&self.groups, half, sizes.groups, |group| *group != Group::default())?,
             backends: read_array(&self.backends, half, sizes.backends, |backend| {
                 *backend != Backend::default()
@@ -120,7 +120,7 @@ impl StateMaps {
             known.ports = to.ports.clone();
         }
         let at = |limit: u32| move |id: u32| index(half, Sizes::entries(limit), id);
-        write_tables(&mut self.tables, at(sizes.pools), &mut known.tables, &to.tables)?;
+        write_tables(&mut self.tables, at(sizes.tables()), &mut known.tables, &to.tables)?;
         write_array(&mut self.groups, at(sizes.groups), &mut known.groups, &to.groups)?;
         write_array(&mut self.backends, at(sizes.backends), &mut known.backends, &to.backends)?;
         write_array(&mut self.next_hops, at(sizes.backends), &mut known.next_hops, &to.next_hops)?;
@@ -148,13 +148,14 @@ impl StateMaps {
 fn describe(sizes: &Sizes) -> Meta {
     Meta {
         abi: lb_common::layout::ABI,
-        tables: Sizes::entries(sizes.pools),
+        tables: Sizes::entries(sizes.tables()),
         groups: Sizes::entries(sizes.groups),
         backends: Sizes::entries(sizes.backends),
         next_hops: Sizes::entries(sizes.backends),
         vips: Sizes::entries(sizes.vips),
         names: sizes.names,
         fragments: sizes.fragments,
+        transactions: sizes.transactions,
         fingerprint: sizes.fingerprint,
         ..Meta::default()
     }

@@ -22,6 +22,7 @@ mod open;
 mod pins;
 mod publish;
 mod scan_loop;
+mod transactions;
 mod unnamed;
 mod xdp_on;
 

@@ -50,7 +50,7 @@ impl Code<'static> {
 }
 
 /// The maps that make up the state that packets read; they are pinned, and shared with instances for `explain`.
-pub(super) const STATE_MAPS: [&str; 11] = [
+pub(super) const STATE_MAPS: [&str; 12] = [
     "META",
     "PORTS",
     "VIPS",
@@ -62,10 +62,12 @@ pub(super) const STATE_MAPS: [&str; 11] = [
     "SOCKETS",
     "HOSTS",
     "INTERFACES",
+    "TRANSACTIONS",
 ];
 
 /// The maps that the live program alone writes; they are pinned too, so that the next one goes on with them.
-pub(super) const LIVE_MAPS: [&str; 5] = ["COUNTERS", "BACKEND_COUNTERS", "FRAGMENTS", "UNNAMED", "EVENTS"];
+pub(super) const LIVE_MAPS: [&str; 6] =
+    ["COUNTERS", "BACKEND_COUNTERS", "CHANGES", "FRAGMENTS", "UNNAMED", "EVENTS"];
 
 /// How much the maps hold: ids from 1 to these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub struct Sizes {
     pub names: u32,
     /// First fragments that are remembered.
     pub fragments: u32,
+    /// Transactions that are recorded while a change is in progress.
+    pub transactions: u32,
     /// Public fingerprint of the hash key.
     pub fingerprint: u32,
 }
@@ -92,15 +96,21 @@ impl Sizes {
         limit + 1
     }
 
+    /// Lookup tables: a pool has one, and during a handover another.
+    pub(super) const fn tables(&self) -> u32 {
+        2 * self.pools
+    }
+
     /// Every array and hash map with its number of entries. Hash maps hold both halves.
-    fn maps(&self) -> [(&'static str, u32); 11] {
+    fn maps(&self) -> [(&'static str, u32); 13] {
         [
             // A backend may have a port of its VIP for its own.
             ("VIPS", 2 * (self.vips + self.backends)),
             // In each half, a name for any port has an entry for none as well.
             ("NAMES", 4 * self.names),
             ("FRAGMENTS", self.fragments),
-            ("TABLES", 2 * Self::entries(self.pools)),
+            ("TRANSACTIONS", self.transactions),
+            ("TABLES", 2 * Self::entries(self.tables())),
             ("GROUPS", 2 * Self::entries(self.groups)),
             ("BACKENDS", 2 * Self::entries(self.backends)),
             ("NEXT_HOPS", 2 * Self::entries(self.backends)),
@@ -109,6 +119,7 @@ impl Sizes {
             ("HOSTS", 2 * (self.backends + 1_024)),
             ("COUNTERS", Self::entries(self.vips) * REASON_NUMBERS as u32),
             ("BACKEND_COUNTERS", Self::entries(self.backends)),
+            ("CHANGES", Self::entries(self.vips)),
         ]
     }
 }
@@ -123,11 +134,13 @@ pub(super) enum Maps<'a> {
     Private,
 }
 
-/// Loads a program; with `trace` the instance says what it decides.
+/// Loads a program; with `trace` the instance says what it decides. One that shares the live state leaves no traces in it.
 pub(super) fn load(code: Code<'_>, sizes: &Sizes, maps: Maps<'_>, trace: bool) -> Result<Ebpf, OpenError> {
     let mut loader = EbpfLoader::new();
     let trace = u32::from(trace);
     loader.override_global("TRACE_ON", &trace, true);
+    let observer = u32::from(matches!(maps, Maps::SharedState(_)));
+    loader.override_global("OBSERVER", &observer, true);
     for (name, entries) in sizes.maps() {
         loader.map_max_entries(name, entries);
     }

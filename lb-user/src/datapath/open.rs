@@ -1,6 +1,7 @@
 //! The live datapath: opened, or adopted from whoever left it.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,7 @@ use aya::{
         xdp::XdpLink,
     },
 };
-use lb_common::layout::{ABI, Meta};
+use lb_common::layout::{ABI, BackendCounter, Meta};
 use nix::fcntl::Flock;
 
 use super::{
@@ -25,6 +26,7 @@ use super::{
     object::{self, Code, Maps},
     pins,
     publish::Publisher,
+    transactions::Transactions,
     unnamed::UnnamedMap,
 };
 
@@ -54,6 +56,7 @@ pub struct Datapath {
     pub(super) object: Ebpf,
     pub(super) folder: PathBuf,
     publisher: Publisher,
+    transactions: Transactions,
     counters: CounterMaps,
     unnamed: UnnamedMap,
     /// Nobody else publishes while this is held.
@@ -93,8 +96,9 @@ impl Datapath {
         state.meta.set_fingerprint(sizes.fingerprint);
         let counters = CounterMaps::take(&mut object)?;
         let unnamed = UnnamedMap::take(&mut object)?;
+        let transactions = Transactions::take(&mut object)?;
         let publisher = Publisher::new(state)?;
-        let mut datapath = Self { object, folder, publisher, counters, unnamed, _lock: lock };
+        let mut datapath = Self { object, folder, publisher, transactions, counters, unnamed, _lock: lock };
         let adopted = datapath.take_over()?;
         Ok((datapath, adopted))
     }
@@ -137,6 +141,14 @@ impl Datapath {
         self.counters.read()
     }
 
+    /// What was counted of these backends, by id.
+    ///
+    /// # Errors
+    /// When the map can't be read.
+    pub fn traffic(&self, ids: &[u32]) -> Result<BTreeMap<u32, BackendCounter>, DatapathError> {
+        self.counters.of_backends(ids)
+    }
+
     /// Which hosts were noted that should have named a backend and named nobody.
     ///
     /// # Errors
@@ -168,6 +180,14 @@ impl Datapath {
     pub fn reset_vip(&mut self, number: u32) -> Result<(), DatapathError> {
         self.unnamed.forget(Some(number))?;
         self.counters.reset_vip(number)
+    }
+
+    /// Forgets the transactions that were recorded while this change was in progress.
+    ///
+    /// # Errors
+    /// When the map can't be written.
+    pub fn forget_transactions(&mut self, change: u32) -> Result<(), DatapathError> {
+        self.transactions.forget(change)
     }
 
     /// What the program tells at once. There is one, for whoever asks first; must be called within a tokio runtime.
@@ -228,12 +248,13 @@ fn compare(meta: &Meta, sizes: &Sizes) -> Result<(), OpenError> {
     }
     let ids = |entries: u32| entries.saturating_sub(Sizes::entries(0));
     let limits = [
-        ("pools", ids(meta.tables), sizes.pools),
+        ("pools", ids(meta.tables) / 2, sizes.pools),
         ("groups", ids(meta.groups), sizes.groups),
         ("backends", ids(meta.backends), sizes.backends),
         ("vips", ids(meta.vips), sizes.vips),
         ("names", meta.names, sizes.names),
         ("fragments", meta.fragments, sizes.fragments),
+        ("transactions", meta.transactions, sizes.transactions),
     ];
     for (what, pinned, wanted) in limits {
         if pinned != wanted {

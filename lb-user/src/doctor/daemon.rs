@@ -191,7 +191,9 @@ mod tests {
             priority: 0,
             weight: 100,
             state: *state,
+            is_overloaded: false,
             health: (*health).to_owned(),
+            is_held: false,
             since_s: 7,
             last_check: Some("no answer within 500ms".to_owned()),
             round_trip_ms: None,
@@ -207,6 +209,7 @@ mod tests {
             source: None,
             groups: Vec::new(),
             backends: backends.iter().map(backend).collect(),
+            handover: None,
         };
         api::Status {
             version: "0.1.0".to_owned(),

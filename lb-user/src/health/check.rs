@@ -36,15 +36,29 @@ pub(super) struct Traffic {
     flaw: Option<&'static str>,
 }
 
-/// Checks `backend` once, by `path`. Takes `timeout` at most.
-pub(super) async fn run(backend: SocketAddr, path: &Path, timeout: Duration, wire: &Wire) -> Report {
+/// The answer that ends a check.
+struct Final {
+    code: u16,
+    retry_after: Option<Duration>,
+}
+
+/// Checks `backend` once, by `path`. Takes `timeout` at most; in haste it sends again sooner.
+pub(super) async fn run(
+    backend: SocketAddr,
+    path: &Path,
+    timeout: Duration,
+    is_hasty: bool,
+    wire: &Wire,
+) -> Report {
     let (started, mut traffic) = (Instant::now(), Traffic::default());
     let conversation = async {
         let transport = Transport::open(backend, path, wire).await?;
-        converse(transport, timeout, &mut traffic).await
+        converse(transport, (timeout, is_hasty), &mut traffic).await
     };
     let outcome = match timeout_at(started + timeout, conversation).await {
-        Ok(Ok(code)) => Outcome::Answer { code, round_trip: started.elapsed() },
+        Ok(Ok(Final { code, retry_after })) => {
+            Outcome::Answer { code, round_trip: started.elapsed(), retry_after }
+        }
         Ok(Err(failure)) => failure,
         // A stranger's garbage must not end a check that a good answer could still pass, so it counts only now.
         Err(_) => traffic.flaw.map_or(Outcome::Timeout { after: timeout }, Outcome::Malformed),
@@ -52,16 +66,16 @@ pub(super) async fn run(backend: SocketAddr, path: &Path, timeout: Duration, wir
     Report { outcome, traffic }
 }
 
-/// Sends and listens until a final answer comes: its status code, or what ended the check without one.
+/// Sends and listens until a final answer comes: the answer, or what ended the check without one.
 async fn converse(
     mut transport: Transport,
-    timeout: Duration,
+    (timeout, is_hasty): (Duration, bool),
     traffic: &mut Traffic,
-) -> Result<u16, Outcome> {
+) -> Result<Final, Outcome> {
     let started = Instant::now();
     let (from, to) = transport.ends();
     let request = Request::new(from, to, &mut rand::rng());
-    let mut sendings = schedule::sendings(timeout).map(|offset| started + offset).peekable();
+    let mut sendings = schedule::sendings(timeout, is_hasty).map(|offset| started + offset).peekable();
     let mut datagram = [0; READ_BYTES];
     loop {
         let due = sendings.peek().copied();
@@ -74,7 +88,10 @@ async fn converse(
                 traffic.sent += 1;
             }
             length = transport.receive(&mut datagram) => match request.read(&datagram[..length?]) {
-                Reading::Final(code) => return Ok(code),
+                Reading::Final { code, retry_after_s } => {
+                    let retry_after = retry_after_s.map(|seconds| Duration::from_secs(seconds.into()));
+                    return Ok(Final { code, retry_after });
+                }
                 Reading::Provisional => {}
                 Reading::Stray => traffic.strays += 1,
                 Reading::Malformed(flaw) => {

@@ -12,27 +12,37 @@
 //! Invariant: health follows from the outcomes of checks alone. What the operator wants of a backend (its state) and
 //! what is in the lookup table are decided elsewhere and never feed back into it.
 //!
-//! How long a dead backend can go unnoticed: its first failing check starts at most `1.1 x interval` after its death,
-//! `fall` of them are needed, and the last one takes up to `timeout`:
-//! `fall x 1.1 x interval + timeout`, 3.8 s with the defaults. A host that refuses the port (its process died) fails
-//! a check at once, which spares the `timeout`.
+//! How long a dead backend can go unnoticed: its first failing check starts at most `interval` after its death, `fall` of
+//! them are needed, and the last one takes up to `timeout`: `fall x interval + timeout`, 3.5 s with the defaults. Where its
+//! host refuses the port (its process died), a check fails at once and is repeated after 50 ms: `interval + (fall - 1) x
+//! 50 ms`, and less where the datapath sees the refusal first. Under traffic through the node ([`silence`]) the first check
+//! after a death does not wait for its time either.
 mod check;
 mod filter;
+pub mod history;
 pub mod options;
+pub mod overload;
 mod packet;
 #[cfg(test)]
 mod packet_tests;
 pub mod path;
 pub mod prober;
+mod record;
 pub mod schedule;
 pub mod settings;
+pub mod silence;
 pub mod state;
+mod task;
 #[cfg(test)]
 mod tests;
 mod transport;
 mod wire;
 
+pub use history::Cause;
+pub use overload::Load;
 pub use path::{Path, Way};
-pub use prober::{Counts, Event, Prober, Status, Target};
+pub use prober::{Event, News, Prober, Target};
+pub use record::{Counts, Status};
 pub use settings::{CodePattern, Settings};
+pub use silence::Silence;
 pub use state::{Change, Health, Outcome};

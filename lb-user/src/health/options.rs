@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use ezk_sip_types::{
-    CodeKind, Headers, Method, Name,
-    header::typed::{CSeq, CallID, ContentLength, FromTo, MaxForwards, Via},
+    CodeKind, Headers, Method, Name, StatusCode,
+    header::typed::{CSeq, CallID, ContentLength, FromTo, MaxForwards, RetryAfter, Via},
     msg::{Line, MessageLine, PullParser, RequestLine, StatusLine},
     parse::Parse,
     print::{AppendCtx, PrintCtx, UriContext},
@@ -36,8 +36,13 @@ pub struct Request {
 /// What a datagram is to a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// The final answer to it, with its status code: 200 to 699.
-    Final(u16),
+    /// The final answer to it.
+    Final {
+        /// 200 to 699.
+        code: u16,
+        /// Seconds that a 503 asks to be spared for, if it does.
+        retry_after_s: Option<u32>,
+    },
     /// A provisional answer to it (1xx). The check goes on.
     Provisional,
     /// SIP, but not an answer to this check: of another transaction, or a request.
@@ -96,7 +101,7 @@ impl Request {
             CodeKind::Custom => Reading::Malformed("its status code is not within 100 to 699"),
             _ if !is_ours => Reading::Stray,
             CodeKind::Provisional => Reading::Provisional,
-            _ => Reading::Final(code.into_u16()),
+            _ => Reading::Final { code: code.into_u16(), retry_after_s: head.retry_after_s },
         }
     }
 }
@@ -104,15 +109,18 @@ impl Request {
 /// The parts of a message that say whom it answers.
 struct Head {
     /// Nothing in a request.
-    code: Option<ezk_sip_types::StatusCode>,
+    code: Option<StatusCode>,
     call_id: String,
     branch: Option<String>,
     cseq: CSeq,
+    /// Of a 503 only.
+    retry_after_s: Option<u32>,
 }
 
 impl Head {
     /// Reads a message until it has seen the three headers, and not a byte further: what a backend writes behind
-    /// them, however much or odd, neither costs time nor changes the result.
+    /// them, however much or odd, neither costs time nor changes the result. In a 503 Retry-After is looked for too,
+    /// which is optional, and one that can't be read counts as none.
     fn read(datagram: &[u8]) -> Result<Self, &'static str> {
         let message = Bytes::copy_from_slice(datagram);
         let mut lines = PullParser::new(&message, 0);
@@ -126,6 +134,9 @@ impl Head {
 
         let mut headers = Headers::new();
         let mut missing = vec![Name::VIA, Name::CALL_ID, Name::CSEQ];
+        if code == Some(StatusCode::SERVICE_UNAVAILABLE) {
+            missing.push(Name::RETRY_AFTER);
+        }
         while !missing.is_empty() {
             let Some(Ok(line)) = lines.next() else { break };
             let Ok(line) = str::from_utf8(line) else { continue };
@@ -139,7 +150,8 @@ impl Head {
         let CallID(call_id) = headers.get_named().map_err(|_| "it has no Call-ID that can be read")?;
         let cseq = headers.get_named().map_err(|_| "it has no CSeq that can be read")?;
         let branch = via.params.get_val("branch").map(ToString::to_string);
-        Ok(Self { code, call_id: call_id.to_string(), branch, cseq })
+        let retry_after_s = headers.get_named::<RetryAfter>().ok().map(|header| header.value);
+        Ok(Self { code, call_id: call_id.to_string(), branch, cseq, retry_after_s })
     }
 }
 
@@ -156,6 +168,10 @@ mod tests {
 
     fn v4() -> Request {
         request("10.0.0.1:40000", "10.0.0.11:5060")
+    }
+
+    fn answered(code: u16) -> Reading {
+        Reading::Final { code, retry_after_s: None }
     }
 
     /// An answer as a plain server writes it.
@@ -214,16 +230,40 @@ mod tests {
     #[test]
     fn answers_are_told_apart_by_code() {
         for (code, reading) in [
-            ("200 OK", Reading::Final(200)),
+            ("200 OK", answered(200)),
             ("100 Trying", Reading::Provisional),
             ("199 x", Reading::Provisional),
-            ("483 Too Many Hops", Reading::Final(483)),
-            ("503 ", Reading::Final(503)),
-            ("699 x", Reading::Final(699)),
+            ("483 Too Many Hops", answered(483)),
+            ("503 ", answered(503)),
+            ("699 x", answered(699)),
             ("99 x", Reading::Malformed("its status code is not within 100 to 699")),
             ("700 x", Reading::Malformed("its status code is not within 100 to 699")),
         ] {
             assert_eq!(v4().read(answer(&v4(), code).as_bytes()), reading, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_503_may_say_for_how_long() {
+        let plain = answer(&v4(), "503 Overloaded");
+        for (header, retry_after_s) in [
+            ("Retry-After: 120\r\n", Some(120)),
+            ("retry-after : 18 (in a meeting)\r\n", Some(18)),
+            ("Retry-After: 7;duration=3600\r\n", Some(7)),
+            ("Retry-After: soon\r\n", None),
+            ("Retry-After: -1\r\n", None),
+            ("Retry-After: 99999999999\r\n", None),
+            ("", None),
+        ] {
+            // Last of all, where no other answer is read to.
+            let written = plain.replace("Content-Length: 0\r\n", &format!("Content-Length: 0\r\n{header}"));
+            assert_eq!(
+                v4().read(written.as_bytes()),
+                Reading::Final { code: 503, retry_after_s },
+                "{header}"
+            );
+            let other = written.replace("503", "500");
+            assert_eq!(v4().read(other.as_bytes()), answered(500), "{header}");
         }
     }
 
@@ -250,14 +290,14 @@ mod tests {
         ] {
             assert!(plain.contains(from), "{what}");
             let written = plain.replace(from, to);
-            assert_eq!(request.read(written.as_bytes()), Reading::Final(200), "{what}: {written}");
+            assert_eq!(request.read(written.as_bytes()), answered(200), "{what}: {written}");
         }
         let mut latin = plain.replace("Via:", "Server: \x01\r\nVia:").into_bytes();
         let at = latin.iter().position(|byte| *byte == 1).unwrap();
         latin[at] = 0xe9;
-        assert_eq!(request.read(&latin), Reading::Final(200));
+        assert_eq!(request.read(&latin), answered(200));
         let v6 = super::tests::request("[2001:db8::1]:40000", "[2001:db8::11]:5060");
-        assert_eq!(v6.read(answer(&v6, "200 OK").as_bytes()), Reading::Final(200));
+        assert_eq!(v6.read(answer(&v6, "200 OK").as_bytes()), answered(200));
     }
 
     #[test]
@@ -298,7 +338,7 @@ mod tests {
             let reading = request.read(&plain.as_bytes()[..length]);
             // A line has ended for certain once two bytes of the next one are there: it could be folded.
             if length >= end + 2 {
-                assert_eq!(reading, Reading::Final(200), "{length}");
+                assert_eq!(reading, answered(200), "{length}");
             } else if length < end {
                 assert!(matches!(reading, Reading::Malformed(_)), "{length}: {reading:?}");
             }

@@ -98,6 +98,8 @@ pub(super) enum News<'a> {
     Answer(&'a [u8]),
     /// Somebody on the way says (ICMP) that the packet did not arrive, and why.
     Undelivered(&'static str),
+    /// The backend's host says (ICMP) that nobody listens there, and where.
+    Refused(&'static str),
 }
 
 /// Whom an IP packet is news for, by the address and port that the check was sent from, and what the news is.
@@ -110,11 +112,11 @@ pub(super) fn read(packet: &[u8], vip: SocketAddr) -> Option<(SocketAddr, News<'
         }
         IpNumber::ICMP => {
             let (header, quoted) = Icmpv4Header::from_slice(ip.payload).ok()?;
-            Some((quoted_check(quoted, vip)?, News::Undelivered(icmpv4_reason(&header.icmp_type)?)))
+            Some((quoted_check(quoted, vip)?, icmpv4_news(&header.icmp_type)?))
         }
         IpNumber::IPV6_ICMP => {
             let (header, quoted) = Icmpv6Header::from_slice(ip.payload).ok()?;
-            Some((quoted_check(quoted, vip)?, News::Undelivered(icmpv6_reason(&header.icmp_type)?)))
+            Some((quoted_check(quoted, vip)?, icmpv6_news(&header.icmp_type)?))
         }
         _ => None,
     }
@@ -123,27 +125,36 @@ pub(super) fn read(packet: &[u8], vip: SocketAddr) -> Option<(SocketAddr, News<'
 const NOBODY_LISTENS: &str = "nobody listens on the VIP's port";
 const NOT_TAKEN: &str = "the packet was forwarded on: the VIP is not an address of the backend";
 
+const NOT_DECAPSULATED: &str = "nothing there takes the outer header off";
+const FILTERED: &str = "a router or the host refuses the packet";
+
 /// Nothing for what says nothing about the backend.
-fn icmpv4_reason(kind: &Icmpv4Type) -> Option<&'static str> {
+fn icmpv4_news(kind: &Icmpv4Type) -> Option<News<'static>> {
     use icmpv4::DestUnreachableHeader as Unreachable;
     match kind {
         Icmpv4Type::DestinationUnreachable(Unreachable::FragmentationNeeded { .. }) => None,
-        Icmpv4Type::DestinationUnreachable(Unreachable::Port) => Some(NOBODY_LISTENS),
+        Icmpv4Type::DestinationUnreachable(Unreachable::Port) => Some(News::Refused(NOBODY_LISTENS)),
         Icmpv4Type::DestinationUnreachable(Unreachable::Protocol) => {
-            Some("nothing there takes the outer header off")
+            Some(News::Undelivered(NOT_DECAPSULATED))
         }
-        Icmpv4Type::DestinationUnreachable(_) => Some("a router or the host refuses the packet"),
-        Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit) => Some(NOT_TAKEN),
+        Icmpv4Type::DestinationUnreachable(_) => Some(News::Undelivered(FILTERED)),
+        Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit) => {
+            Some(News::Undelivered(NOT_TAKEN))
+        }
         _ => None,
     }
 }
 
-fn icmpv6_reason(kind: &Icmpv6Type) -> Option<&'static str> {
+fn icmpv6_news(kind: &Icmpv6Type) -> Option<News<'static>> {
     match kind {
-        Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port) => Some(NOBODY_LISTENS),
-        Icmpv6Type::DestinationUnreachable(_) => Some("a router or the host refuses the packet"),
-        Icmpv6Type::ParameterProblem(_) => Some("nothing there takes the outer header off"),
-        Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded) => Some(NOT_TAKEN),
+        Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port) => {
+            Some(News::Refused(NOBODY_LISTENS))
+        }
+        Icmpv6Type::DestinationUnreachable(_) => Some(News::Undelivered(FILTERED)),
+        Icmpv6Type::ParameterProblem(_) => Some(News::Undelivered(NOT_DECAPSULATED)),
+        Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded) => {
+            Some(News::Undelivered(NOT_TAKEN))
+        }
         _ => None,
     }
 }

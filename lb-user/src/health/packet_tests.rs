@@ -201,10 +201,13 @@ fn an_icmp_error_says_why_a_check_did_not_arrive() {
                 (expired.clone(), "not an address of the backend"),
             ] {
                 let packet = error(kind, quoted);
-                let Some((found, News::Undelivered(reason))) = read(&packet, vip) else {
+                let Some((found, News::Undelivered(reason) | News::Refused(reason))) = read(&packet, vip)
+                else {
                     panic!("{part}: {:?}", read(&packet, vip))
                 };
                 assert_eq!(found, check);
+                let is_refused = matches!(read(&packet, vip), Some((_, News::Refused(_))));
+                assert_eq!(is_refused, part == "nobody listens", "{reason}");
                 assert!(reason.contains(part), "{reason}");
             }
         }
@@ -228,7 +231,7 @@ fn an_icmp_error_says_why_a_check_did_not_arrive() {
         .icmpv6(Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port))
         .write(&mut packet, &sent[14..])
         .unwrap();
-    assert_eq!(read(&packet, vip), Some((check, News::Undelivered("nobody listens on the VIP's port"))));
+    assert_eq!(read(&packet, vip), Some((check, News::Refused("nobody listens on the VIP's port"))));
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Checks every backend for as long as it is a target, and tells what changed. The daemon owns the one [`Prober`].
 //!
-//! Each backend has a task, which makes one check after another (`check`) at the times of [`super::schedule`], and a
-//! record, which holds its [`Machine`] and counts. Tasks share nothing with each other, so that a silent backend
+//! Each backend has a task ([`super::task`]), which makes one check after another (`check`) at the times of
+//! [`super::schedule`], and a record ([`super::record`]) of what is known of it. Tasks share nothing with each other, so that a silent backend
 //! delays nobody else's checks.
 //!
 //! Invariant: an event belongs to one incarnation of a target. A target that goes away or changes its address ends its
@@ -11,22 +11,27 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc::UnboundedSender, watch},
+    sync::{
+        mpsc::{self, Sender, UnboundedSender},
+        watch,
+    },
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 use super::{
-    Change, Health, Outcome, Settings,
-    check::{self, Report},
+    Change, Health, Settings, Status,
+    history::{Cause, History},
+    overload::Load,
     path::Path,
-    schedule::{self, Extra},
-    state::{Machine, Sign},
+    record::Record,
+    schedule,
+    task::{How, Inputs, Urge, check_for_ever},
     wire::Wire,
 };
 
@@ -46,55 +51,24 @@ pub struct Target {
     pub start: Health,
 }
 
-/// A change of a backend's health.
+/// Something that changed about a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The target's [`Target::id`].
     pub backend: String,
     /// Which incarnation of it: see [`Prober::is_current`].
     pub incarnation: u64,
-    /// What changed, why and when.
-    pub change: Change,
+    /// What it is.
+    pub news: News,
 }
 
-/// How often what happened, since the incarnation began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Checks that passed.
-    pub passed: u64,
-    /// Checks that failed.
-    pub failed: u64,
-    /// Checks that this node could not make.
-    pub not_made: u64,
-    /// Requests sent, retransmissions included.
-    pub requests: u64,
-    /// Datagrams from the backend that answered no check.
-    pub strays: u64,
-}
-
-/// What is known of one backend.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The target's [`Target::id`].
-    pub backend: String,
-    /// Where it is checked.
-    pub address: SocketAddr,
-    /// Which incarnation this is.
-    pub incarnation: u64,
-    /// Its health.
-    pub health: Health,
-    /// For how long it has been so.
-    pub for_duration: Duration,
-    /// Outcomes in a row that speak against its health: towards `fall` while up, towards `rise` while down.
-    pub streak: u32,
-    /// The last check: how it ended, and how long ago. Nothing before the first.
-    pub last: Option<(Outcome, Duration)>,
-    /// The round trip of the last check that was answered, whatever the answer.
-    pub round_trip: Option<Duration>,
-    /// What happened so far.
-    pub counts: Counts,
-    /// Whether it is being checked. False would mean that its task has died, a bug that must not go unseen.
-    pub is_checked: bool,
+/// What there is to tell of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Its health has changed: how, why and when.
+    Health(Change),
+    /// It asks for less, or takes all again.
+    Load(Load),
 }
 
 /// Checks all targets. Dropping it ends all checks.
@@ -113,47 +87,15 @@ pub struct Prober {
 struct Backend {
     record: Arc<Record>,
     how: watch::Sender<How>,
-    urge: Arc<Notify>,
+    urges: Sender<Urge>,
     task: JoinHandle<()>,
-}
-
-/// How the backend is checked now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct How {
-    path: Path,
-    settings: Settings,
-}
-
-/// What reaches the task of one incarnation from outside.
-struct Inputs {
-    how: watch::Receiver<How>,
-    urge: Arc<Notify>,
-    wire: Arc<Wire>,
-    events: UnboundedSender<Event>,
-}
-
-/// What the task of one incarnation and the prober share.
-#[derive(Debug)]
-struct Record {
-    id: String,
-    address: SocketAddr,
-    incarnation: u64,
-    knowledge: Mutex<Knowledge>,
-}
-
-#[derive(Debug)]
-struct Knowledge {
-    machine: Machine,
-    last: Option<(Outcome, Instant)>,
-    round_trip: Option<Duration>,
-    counts: Counts,
 }
 
 impl Prober {
     /// Starts to check `targets`; changes of their health go to `events`. Must be called within a tokio runtime.
     ///
     /// The channel is unbounded because checks must not wait for whoever reads it; it can't grow faster than
-    /// backends change, at most once in `min(fall, rise)` intervals each.
+    /// backends change, at most once in `min(fall, rise)` checks each.
     pub fn spawn(targets: Vec<Target>, events: UnboundedSender<Event>) -> Self {
         let (backends, wire) = (BTreeMap::new(), Arc::default());
         let mut prober = Self { events, backends, wire, incarnations: 0 };
@@ -192,12 +134,17 @@ impl Prober {
         }
     }
 
-    /// Has the backend of this name checked at once, or as soon as the check under way is over: something else says that it
-    /// may be gone. Does nothing for a name that is no target, and when an extra check of it was made less than a quarter of
-    /// its interval ago, so that whoever can provoke such signs can't provoke a flood of checks.
-    pub fn check_now(&self, id: &str) {
-        if let Some(backend) = self.backends.get(id) {
-            backend.urge.notify_one();
+    /// Has these backends checked at once, or as soon as the check under way is over: something else says that they may be
+    /// gone. One after the other by some hundred microseconds, lest a thousand be one burst. Does nothing for a name that is
+    /// no target, and when an extra check of it was made less than a quarter of its interval ago, so that whoever can provoke
+    /// such signs can't provoke a flood of checks.
+    pub fn check_now<'a>(&self, ids: impl IntoIterator<Item = &'a str>, cause: Cause) {
+        let (now, mut index) = (Instant::now(), 0);
+        for backend in ids.into_iter().filter_map(|id| self.backends.get(id)) {
+            // Where one is waiting already, it is the one that was asked for.
+            if backend.urges.try_send(Urge { cause, at: now + schedule::asked_for(index) }).is_ok() {
+                index += 1;
+            }
         }
     }
 
@@ -212,6 +159,11 @@ impl Prober {
     pub fn snapshot(&self) -> Vec<Status> {
         self.backends.values().map(Backend::status).collect()
     }
+
+    /// The last checks of a target.
+    pub fn history(&self, id: &str) -> Option<History> {
+        self.backends.get(id).map(|backend| backend.record.history())
+    }
 }
 
 impl Backend {
@@ -222,122 +174,21 @@ impl Backend {
         wire: Arc<Wire>,
         events: UnboundedSender<Event>,
     ) -> Self {
-        let now = Instant::now();
-        let knowledge = Knowledge {
-            machine: Machine::new(target.start, now.into_std()),
-            last: None,
-            round_trip: None,
-            counts: Counts::default(),
-        };
-        let record = Arc::new(Record {
-            id: target.id,
-            address: target.address,
-            incarnation,
-            knowledge: Mutex::new(knowledge),
-        });
+        let record = Arc::new(Record::new(target.id, target.address, incarnation, target.start));
         let (how, changes) = watch::channel(How { path: target.path, settings: target.settings });
-        let urge = Arc::new(Notify::new());
-        let inputs = Inputs { how: changes, urge: Arc::clone(&urge), wire, events };
-        let task = tokio::spawn(check_for_ever(Arc::clone(&record), inputs, now + wait));
-        Self { record, how, urge, task }
+        let (urges, urged) = mpsc::channel(1);
+        let inputs = Inputs { how: changes, urges: urged, wire, events };
+        let task = tokio::spawn(check_for_ever(Arc::clone(&record), inputs, Instant::now() + wait));
+        Self { record, how, urges, task }
     }
 
     fn status(&self) -> Status {
-        let (record, now) = (&self.record, Instant::now());
-        let knowledge = record.knowledge();
-        Status {
-            backend: record.id.clone(),
-            address: record.address,
-            incarnation: record.incarnation,
-            health: knowledge.machine.health(),
-            for_duration: now.into_std().saturating_duration_since(knowledge.machine.since()),
-            streak: knowledge.machine.streak(),
-            last: knowledge.last.clone().map(|(outcome, at)| (outcome, now.saturating_duration_since(at))),
-            round_trip: knowledge.round_trip,
-            counts: knowledge.counts,
-            is_checked: !self.task.is_finished(),
-        }
+        self.record.status(!self.task.is_finished())
     }
 }
 
 impl Drop for Backend {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// The life of one backend's task: wait, check, learn, until it is aborted.
-async fn check_for_ever(record: Arc<Record>, mut inputs: Inputs, mut due: Instant) {
-    let mut extra = Extra::default();
-    loop {
-        tokio::select! {
-            () = sleep_until(due) => {}
-            () = inputs.urge.notified() => {
-                let interval = inputs.how.borrow().settings.interval;
-                if !extra.is_allowed(interval, Instant::now().into_std()) {
-                    continue;
-                }
-            }
-            changed = inputs.how.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                // A shorter interval must not wait for the end of a longer one; a random place in it keeps a reload
-                // of all backends from checking them all at once.
-                let interval = inputs.how.borrow().settings.interval;
-                due = due.min(Instant::now() + schedule::first_check(0, 1, interval, &mut rand::rng()));
-                continue;
-            }
-        }
-        let How { path, settings } = inputs.how.borrow().clone();
-        let started = Instant::now();
-        let report = check::run(record.address, &path, settings.timeout, &inputs.wire).await;
-        record.learn(report, &settings, &inputs.events);
-        due = started + schedule::next_check(settings.interval, &mut rand::rng());
-    }
-}
-
-impl Record {
-    /// Nothing panics while it holds the lock, and each field stands for itself: a poisoned lock is still a good one.
-    fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
-        self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes in what a check brought, and tells if it changed the backend's health.
-    fn learn(
-        &self,
-        Report { outcome, traffic }: Report,
-        settings: &Settings,
-        events: &UnboundedSender<Event>,
-    ) {
-        let (name, address, now) = (&self.id, self.address, Instant::now());
-        log::debug!("{name} at {address}: {outcome}");
-        let mut knowledge = self.knowledge();
-        let was_made = !matches!(knowledge.last, Some((Outcome::NotMade(_), _)));
-        let counts = &mut knowledge.counts;
-        counts.requests += traffic.sent;
-        counts.strays += traffic.strays;
-        match outcome.sign(settings) {
-            Sign::Passed => counts.passed += 1,
-            Sign::Failed => counts.failed += 1,
-            Sign::None => counts.not_made += 1,
-        }
-        match &outcome {
-            Outcome::Answer { round_trip, .. } => knowledge.round_trip = Some(*round_trip),
-            Outcome::NotMade(_) if was_made => {
-                log::warn!("{name} at {address} keeps its health, {}: {outcome}", knowledge.machine.health());
-            }
-            _ => {}
-        }
-        if let Some(change) = knowledge.machine.apply(&outcome, settings, now.into_std()) {
-            let Change { from, to, reason, streak, .. } = &change;
-            log::info!("{name} at {address} is {to}, was {from}: {reason} ({streak} in a row)");
-            // Told under the lock, so that nobody sees a health in a snapshot whose event is not yet on its way.
-            let event = Event { backend: name.clone(), incarnation: self.incarnation, change };
-            if events.send(event).is_err() {
-                log::debug!("nobody listens to changes of health");
-            }
-        }
-        knowledge.last = Some((outcome, now));
     }
 }

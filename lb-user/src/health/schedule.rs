@@ -18,8 +18,14 @@ const T2: Duration = Duration::from_secs(4);
 const FIRST_RETRANSMISSION: u32 = 5;
 /// Extra checks in an interval at most.
 const EXTRA_CHECKS: u32 = 4;
-/// Jitter, as a part of the interval, either way.
+/// The same after word that nobody listens: most likely the answer comes at once, or was lost to a limit on ICMP errors.
+const FIRST_HASTY_RETRANSMISSION: u32 = 20;
+/// Jitter, as the part of the interval that a check may come early by.
 const JITTER: f64 = 0.1;
+/// From a refused check to the next, unless the interval is shorter.
+const AFTER_REFUSAL: Duration = Duration::from_millis(50);
+/// Of checks that are asked for together, one starts so long after the other: a thousand of them take a quarter of a second.
+const SPACING: Duration = Duration::from_micros(250);
 
 /// How long the `index`th of `count` backends waits before its first check: each gets a random place within its own
 /// share of the interval.
@@ -28,16 +34,29 @@ pub fn first_check(index: usize, count: usize, interval: Duration, random: &mut 
     interval.max(SHORTEST_INTERVAL).mul_f64(place.min(1.0))
 }
 
-/// From the start of one check to the start of the next: the interval, 10 % more or less.
+/// From the start of one check to the start of the next: the interval or up to 10 % less, never more, so that the time to
+/// find a failure keeps to whole intervals.
 pub fn next_check(interval: Duration, random: &mut impl Rng) -> Duration {
-    interval.max(SHORTEST_INTERVAL).mul_f64(random.random_range(1.0 - JITTER..=1.0 + JITTER))
+    interval.max(SHORTEST_INTERVAL).mul_f64(random.random_range(1.0 - JITTER..=1.0))
+}
+
+/// From a refused check to the next, while the backend is up: a host that says that nobody listens is asked again at once,
+/// until `fall` is reached.
+pub fn after_refusal(interval: Duration) -> Duration {
+    AFTER_REFUSAL.min(interval.max(SHORTEST_INTERVAL))
+}
+
+/// How long the `index`th of several checks waits that are asked for at one time.
+pub fn asked_for(index: usize) -> Duration {
+    SPACING.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
 /// When the request of one check is sent, counted from its start: at once, then after gaps that double, as a client
 /// transaction over UDP does (RFC 3261, timer E), but fitted into the timeout: 0, 100 and 300 ms of 500.
-/// One lost datagram is then no failed check.
-pub fn sendings(timeout: Duration) -> impl Iterator<Item = Duration> {
-    let first_gap = (timeout / FIRST_RETRANSMISSION).min(T1).max(Duration::from_millis(1));
+/// One lost datagram is then no failed check. In haste 0, 25, 75, 175 and 375 ms of 500.
+pub fn sendings(timeout: Duration, is_hasty: bool) -> impl Iterator<Item = Duration> {
+    let part = if is_hasty { FIRST_HASTY_RETRANSMISSION } else { FIRST_RETRANSMISSION };
+    let first_gap = (timeout / part).min(T1).max(Duration::from_millis(1));
     let later = std::iter::successors(Some((first_gap, first_gap)), |(at, gap)| {
         let gap = (*gap * 2).min(T2);
         Some((*at + gap, gap))
@@ -71,7 +90,7 @@ mod tests {
     use super::*;
 
     fn milliseconds(timeout: u64) -> Vec<u128> {
-        sendings(Duration::from_millis(timeout)).map(|at| at.as_millis()).collect()
+        sendings(Duration::from_millis(timeout), false).map(|at| at.as_millis()).collect()
     }
 
     #[test]
@@ -80,6 +99,8 @@ mod tests {
         assert_eq!(milliseconds(2_500), [0, 500, 1_500]);
         assert_eq!(milliseconds(20_000), [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500]);
         assert_eq!(milliseconds(0), [0]);
+        let hasty: Vec<u128> = sendings(Duration::from_millis(500), true).map(|at| at.as_millis()).collect();
+        assert_eq!(hasty, [0, 25, 75, 175, 375]);
     }
 
     #[test]
@@ -114,15 +135,24 @@ mod tests {
         assert!(fullest(&times, window) <= 12, "first checks");
         assert!(times.last().is_some_and(|last| *last <= interval));
 
-        // After a minute of jitter the phases are as good as random: 10 expected in a window of 10 ms, and 1,000
-        // windows a second give the maximum of a Poisson distribution, well under 40.
-        for time in &mut times {
-            for _ in 0..60 {
-                *time += next_check(interval, &mut random);
+        // After a minute of jitter the phases are as good as random: 10 or 11 expected in a window of 10 ms, and the
+        // 10,000 windows of ten seconds give the maximum of a Poisson distribution, well under 40.
+        let mut later: Vec<Duration> = Vec::new();
+        for mut time in times {
+            while time < interval * 70 {
+                if time >= interval * 60 {
+                    later.push(time);
+                }
+                time += next_check(interval, &mut random);
             }
         }
-        times.sort();
-        assert!(fullest(&times, window) < 40, "later checks: {}", fullest(&times, window));
+        later.sort();
+        assert!(later.len() >= 10 * BACKENDS, "{}", later.len());
+        assert!(fullest(&later, window) < 40, "later checks: {}", fullest(&later, window));
+
+        // All asked for at once, since all have fallen silent at once.
+        let urged: Vec<Duration> = (0..BACKENDS).map(asked_for).collect();
+        assert!(fullest(&urged, window) <= 40 && urged[BACKENDS - 1] <= Duration::from_millis(250));
     }
 
     proptest! {
@@ -137,12 +167,12 @@ mod tests {
         }
 
         #[test]
-        fn jitter_is_a_tenth_either_way(seed: u64, interval in 0_u64..100_000) {
+        fn a_check_is_up_to_a_tenth_early_and_never_late(seed: u64, interval in 0_u64..100_000) {
             let mut random = StdRng::seed_from_u64(seed);
             let interval = Duration::from_millis(interval);
             let wait = next_check(interval, &mut random);
             let interval = interval.max(SHORTEST_INTERVAL);
-            prop_assert!(wait >= interval.mul_f64(0.8999) && wait <= interval.mul_f64(1.1001));
+            prop_assert!(wait >= interval.mul_f64(0.8999) && wait <= interval);
             prop_assert!(first_check(0, 1, interval, &mut random) <= interval);
         }
     }

@@ -47,12 +47,17 @@ pub enum Outcome {
         code: u16,
         /// From the first sending to the answer, retransmissions included.
         round_trip: Duration,
+        /// How long it asks to be spared (Retry-After of a 503, RFC 3261 section 20.33).
+        retry_after: Option<Duration>,
     },
     /// No final answer in time. Never shown as a code: a 408 is something a living server says.
     Timeout {
         /// How long was waited.
         after: Duration,
     },
+    /// The backend's host said that nobody listens on the port (ICMP port unreachable); the text says so. Of all failures the
+    /// one that leaves no doubt.
+    Refused(String),
     /// The network said that the backend can't be reached (an ICMP error, or no route); the text is the system's.
     Unreachable(String),
     /// Only datagrams that are no SIP came back in time; what was wrong with the last one.
@@ -65,10 +70,12 @@ pub enum Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer { code, round_trip } => {
-                write!(f, "answered {code} in {:.1} ms", round_trip.as_secs_f64() * 1e3)
+            Self::Answer { code, round_trip, retry_after } => {
+                write!(f, "answered {code} in {:.1} ms", round_trip.as_secs_f64() * 1e3)?;
+                retry_after.map_or(Ok(()), |time| write!(f, ", Retry-After {} s", time.as_secs()))
             }
             Self::Timeout { after } => write!(f, "no answer within {} ms", after.as_millis()),
+            Self::Refused(error) => write!(f, "refused: {error}"),
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
             Self::Malformed(flaw) => write!(f, "answered with something that is not SIP: {flaw}"),
             Self::NotMade(error) => write!(f, "check could not be made: {error}"),
@@ -93,7 +100,9 @@ impl Outcome {
         match self {
             Self::Answer { code, .. } if settings.is_down_code(*code) => Sign::Failed,
             Self::Answer { .. } => Sign::Passed,
-            Self::Timeout { .. } | Self::Unreachable(_) | Self::Malformed(_) => Sign::Failed,
+            Self::Timeout { .. } | Self::Refused(_) | Self::Unreachable(_) | Self::Malformed(_) => {
+                Sign::Failed
+            }
             Self::NotMade(_) => Sign::None,
         }
     }
@@ -183,7 +192,9 @@ mod tests {
 
     fn outcome_of(sign: Sign) -> Outcome {
         match sign {
-            Sign::Passed => Outcome::Answer { code: 200, round_trip: Duration::from_millis(1) },
+            Sign::Passed => {
+                Outcome::Answer { code: 200, round_trip: Duration::from_millis(1), retry_after: None }
+            }
             Sign::Failed => Outcome::Timeout { after: Duration::from_millis(500) },
             Sign::None => Outcome::NotMade("no socket".into()),
         }
@@ -279,12 +290,13 @@ mod tests {
 
     #[test]
     fn an_answer_counts_by_its_code() {
-        let answer = |code| Outcome::Answer { code, round_trip: Duration::ZERO };
+        let answer = |code| Outcome::Answer { code, round_trip: Duration::ZERO, retry_after: None };
         let settings = Settings::default();
         assert_eq!(answer(200).sign(&settings), Sign::Passed);
         assert_eq!(answer(483).sign(&settings), Sign::Passed);
         assert_eq!(answer(503).sign(&settings), Sign::Passed);
         assert_eq!(answer(500).sign(&settings), Sign::Failed);
+        assert_eq!(Outcome::Refused(String::new()).sign(&settings), Sign::Failed);
         assert_eq!(Outcome::Unreachable(String::new()).sign(&settings), Sign::Failed);
         assert_eq!(Outcome::Malformed("").sign(&settings), Sign::Failed);
     }

@@ -104,6 +104,7 @@ impl Transport {
                     Ok(length)
                 }
                 Heard::Undelivered(reason) => Err(Outcome::Unreachable(reason.to_owned())),
+                Heard::Refused(reason) => Err(Outcome::Refused(reason.to_owned())),
             },
         }
     }
@@ -123,9 +124,9 @@ async fn connect(backend: SocketAddr) -> io::Result<UdpSocket> {
 /// must not take a pool down.
 fn failure(error: io::Error) -> Outcome {
     match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-            Outcome::Unreachable(error.to_string())
-        }
+        // Of a datagram socket: a port unreachable error that quotes what this very socket has sent (icmp(7)).
+        ErrorKind::ConnectionRefused => Outcome::Refused("nobody listens on its port".to_owned()),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Outcome::Unreachable(error.to_string()),
         _ => Outcome::NotMade(error.to_string()),
     }
 }
@@ -136,7 +137,9 @@ mod tests {
 
     #[test]
     fn only_the_networks_errors_count_against_a_backend() {
-        for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH] {
+        let refused = failure(io::Error::from_raw_os_error(libc::ECONNREFUSED));
+        assert!(matches!(refused, Outcome::Refused(_)), "{refused}");
+        for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH] {
             let outcome = failure(io::Error::from_raw_os_error(errno));
             assert!(matches!(outcome, Outcome::Unreachable(_)), "{errno}");
         }

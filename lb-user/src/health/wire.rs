@@ -68,6 +68,8 @@ pub(super) enum Heard {
     Answer(Vec<u8>),
     /// Why the packet did not arrive.
     Undelivered(&'static str),
+    /// Where nobody listens.
+    Refused(&'static str),
 }
 
 /// One check's part of the wire, until it is dropped.
@@ -164,6 +166,7 @@ async fn listen(socket: AsyncFd<Socket>, vip: SocketAddr, checks: Checks) {
             let _ = tell.try_send(match news {
                 News::Answer(datagram) => Heard::Answer(datagram.to_vec()),
                 News::Undelivered(reason) => Heard::Undelivered(reason),
+                News::Refused(reason) => Heard::Refused(reason),
             });
         }
     }

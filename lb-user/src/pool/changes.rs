@@ -116,6 +116,21 @@ pub enum Change {
     Weight(Named, u32),
 }
 
+impl Change {
+    /// The pool that it is about.
+    ///
+    /// # Errors
+    /// When it names a backend that isn't there, or none for certain.
+    pub fn pool(&self, desired: &Desired) -> Result<String, Refusal> {
+        match self {
+            Self::Add { pool, .. } => Ok(pool.clone()),
+            Self::Remove(named) | Self::State(named, _) | Self::Weight(named, _) => {
+                named.find(desired).map(|(pool, _)| pool)
+            }
+        }
+    }
+}
+
 /// Which backend is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {

@@ -38,6 +38,21 @@ pub struct PoolPlan {
     pub is_panic: bool,
     /// In the order of the configuration.
     pub groups: Vec<GroupPlan>,
+    /// The handover that is under way.
+    pub handover: Option<HandoverPlan>,
+}
+
+/// Who owns a pool's slots in the other state of a handover.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandoverPlan {
+    /// Its number.
+    pub number: u32,
+    /// Do unrecorded CANCEL and ACK go to the owners in the other state?
+    pub is_switched: bool,
+    /// The table in the other state.
+    pub slots: Slots,
+    /// Who serves each group in it, by id.
+    pub groups: BTreeMap<u32, Option<u32>>,
 }
 
 /// One group of a plan.

@@ -1,6 +1,6 @@
 //! Makes plans. Holds what is worth keeping between them: the ids, and the dealt tables, which take milliseconds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use lb_common::decide::{domain_hash, first_domain};
@@ -9,9 +9,13 @@ use lb_common::limits::DOMAINS_LIMIT;
 
 use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
-use super::{Desired, GroupPlan, Ids, Plan, PoolPlan, State, path};
+use super::handover::{Course, Courses, Judge};
+use super::roster::{Owners, Roster};
+use super::{Desired, Facts, GroupPlan, HandoverPlan, Ids, Plan, PoolPlan, State, path};
 use crate::config::{self, Config, Forward, KeyRule, Pool, Vip};
-use crate::datapath::image::{Backend, Image, Name, NamePort, Named, OwnPort, Standing, Vip as VipEntry};
+use crate::datapath::image::{
+    self, Backend, Image, Moving, Name, NamePort, Named, OwnPort, Phase, Standing, Vip as VipEntry,
+};
 use crate::net::Network;
 
 /// Makes a plan of what is wanted and what is up.
@@ -19,13 +23,20 @@ use crate::net::Network;
 pub struct Planner {
     seed: u64,
     ids: Ids,
-    deals: BTreeMap<String, Deal>,
+    /// The tables of each pool, the one that was used last at the end. A handover has two.
+    deals: BTreeMap<String, Vec<Deal>>,
+    /// Ids that belong to others than before, until a plan tells.
+    new_vips: Vec<u32>,
+    new_backends: Vec<u32>,
 }
+
+/// How many tables of a pool are kept: those of a handover, and one that is looked at.
+const DEALS: usize = 3;
 
 impl Planner {
     /// With the seed of the hash key, and the ids that were in use.
     pub fn new(seed: u64, ids: Ids) -> Self {
-        Self { seed, ids, deals: BTreeMap::new() }
+        Self { seed, ids, deals: BTreeMap::new(), new_vips: Vec::new(), new_backends: Vec::new() }
     }
 
     /// The ids in use, to be stored.
@@ -38,26 +49,38 @@ impl Planner {
         self.seed
     }
 
-    /// Plans. `down` has the backends that checks found down, by [`path`]; all others count as up.
+    /// Plans what is wanted as if it had always been, by what was found out of the backends.
     ///
     /// # Panics
     /// If the configuration exceeds its own limits; `contradictions` refuses such.
-    pub fn plan(&mut self, desired: &Desired, down: &BTreeSet<String>, network: &Network) -> Plan {
+    pub fn plan(&mut self, desired: &Desired, facts: Facts<'_>, network: &Network) -> Plan {
+        self.plan_on(&Courses::default(), desired, facts, network)
+    }
+
+    /// Plans what is in effect. `effective` has the backends that are leaving too: [`Courses::effective`]. A pool without a
+    /// course has what is wanted in effect.
+    ///
+    /// # Panics
+    /// As [`Planner::plan`].
+    pub fn plan_on(
+        &mut self,
+        courses: &Courses,
+        effective: &Desired,
+        facts: Facts<'_>,
+        network: &Network,
+    ) -> Plan {
+        let desired = effective;
         let config = &desired.config;
-        let (new_vips, new_backends) = self.number(desired);
+        self.number(desired, courses);
         self.deals.retain(|pool, _| config.pool(pool).is_some());
-        let mut plan = Plan { new_vips, new_backends, ..Plan::default() };
+        let mut plan = Plan {
+            new_vips: std::mem::take(&mut self.new_vips),
+            new_backends: std::mem::take(&mut self.new_backends),
+            ..Plan::default()
+        };
         for pool in &config.pools {
-            let pool_plan = self.plan_pool(desired, pool, down);
-            let groups = pool_plan.groups.iter();
-            plan.image
-                .groups
-                .extend(groups.map(|group| (group.id, group.active.as_ref().map(|(_, id)| *id))));
-            if !pool_plan.groups.is_empty() {
-                plan.image
-                    .tables
-                    .insert(self.ids.tables.get(&pool.name).expect("numbered"), pool_plan.slots.clone());
-            }
+            let pool_plan = self.plan_pool(desired, pool, courses.of(&pool.name), facts);
+            self.put_pool(&pool_plan, &mut plan.image, config.limits.pools);
             plan.pools.push(pool_plan);
         }
         let mut names = self.names(config);
@@ -65,28 +88,14 @@ impl Planner {
             let number = self.ids.vips.get(&vip_name(vip)).expect("numbered");
             plan.vips.push((vip.socket(), number));
             let names = names.remove(&index).unwrap_or_default();
-            let entry = self.plan_vip(vip, config, &plan.image, names);
+            let entry = self.plan_vip(vip, config, &plan, names);
             plan.image.vips.insert(number, entry);
         }
         for (pool, backend) in desired.backends() {
             let id = self.backend(&pool.name, &backend.name);
-            let vip = config.vip_of(pool).map(|vip| self.ids.vips.get(&vip_name(vip)).expect("numbered"));
-            let mode = mode(pool.forward);
-            let next_hop = match mode {
-                Mode::Dsr => network.neighbour(backend.address),
-                Mode::Nat | Mode::Ipip => network.next_hop(backend.address),
-            };
             plan.backends.insert(id, backend.name.clone());
             plan.groups_of_backends.insert(id, backend.group.clone());
-            let entry = Backend {
-                socket: backend.socket(),
-                vip,
-                next_hop,
-                mode,
-                own_port: backend.own_port.map(|own| OwnPort { vip_port: own.vip_port, port: own.port }),
-                standing: standing(desired, (pool, backend), &plan, down),
-                tunnel_source: tunnel_source(config, backend.address),
-            };
+            let entry = self.plan_backend(desired, (pool, backend), &plan, facts, network);
             plan.image.backends.insert(id, entry);
         }
         let peers = config.peers.iter().map(|address| (*address, Host::Peer));
@@ -94,29 +103,90 @@ impl Planner {
         plan
     }
 
-    /// Gives everything its number; returns those of VIPs and of backends that are new.
-    fn number(&mut self, desired: &Desired) -> (Vec<u32>, Vec<u32>) {
+    fn plan_backend(
+        &self,
+        desired: &Desired,
+        (pool, backend): (&Pool, &config::Backend),
+        plan: &Plan,
+        facts: Facts<'_>,
+        network: &Network,
+    ) -> Backend {
+        let config = &desired.config;
+        let vip = config.vip_of(pool).map(|vip| self.ids.vips.get(&vip_name(vip)).expect("numbered"));
+        let mode = mode(pool.forward);
+        let next_hop = match mode {
+            Mode::Dsr => network.neighbour(backend.address),
+            Mode::Nat | Mode::Ipip => network.next_hop(backend.address),
+        };
+        let standing = standing(desired, (pool, backend), plan, facts);
+        Backend {
+            socket: backend.socket(),
+            vip,
+            next_hop,
+            mode,
+            own_port: backend.own_port.map(|own| OwnPort { vip_port: own.vip_port, port: own.port }),
+            standing,
+            is_up: standing == Standing::Serves,
+            tunnel_source: tunnel_source(config, backend.address),
+        }
+    }
+
+    /// Says who owns slots by a roster of the configuration that was numbered last, and by what is up.
+    pub fn judge<'a>(&'a mut self, facts: Facts<'a>) -> impl Judge + use<'a> {
+        ByPlan { planner: self, facts }
+    }
+
+    /// Gives everything its number.
+    ///
+    /// # Panics
+    /// As [`Planner::plan`].
+    pub fn number(&mut self, desired: &Desired, courses: &Courses) {
         let config = &desired.config;
         self.ids.limit(&config.limits);
         let backends = desired.backends().map(|(pool, backend)| path(&pool.name, &backend.name));
         let backends: Vec<String> = backends.collect();
+        let of_courses = courses.iter().flat_map(|(pool, course)| {
+            course.rosters().flat_map(|roster| &roster.members).map(move |member| path(pool, &member.group))
+        });
         let groups = desired.backends().map(|(pool, backend)| path(&pool.name, &backend.group));
-        let groups: Vec<String> = groups.collect();
+        let groups: Vec<String> = groups.chain(of_courses).collect();
         let vips: Vec<String> = config.vips.iter().map(vip_name).collect();
         self.ids.tables.assign(config.pools.iter().map(|pool| pool.name.as_str()));
         self.ids.groups.assign(groups.iter().map(String::as_str));
-        (
-            self.ids.vips.assign(vips.iter().map(String::as_str)),
-            self.ids.backends.assign(backends.iter().map(String::as_str)),
-        )
+        self.new_vips.extend(self.ids.vips.assign(vips.iter().map(String::as_str)));
+        self.new_backends.extend(self.ids.backends.assign(backends.iter().map(String::as_str)));
     }
 
     fn backend(&self, pool: &str, name: &str) -> u32 {
         self.ids.backends.get(&path(pool, name)).expect("numbered")
     }
 
-    fn plan_pool(&mut self, desired: &Desired, pool: &Pool, down: &BTreeSet<String>) -> PoolPlan {
-        let groups = groups(desired, pool, down);
+    fn plan_pool(
+        &mut self,
+        desired: &Desired,
+        pool: &Pool,
+        course: Option<&Course>,
+        facts: Facts<'_>,
+    ) -> PoolPlan {
+        let Some(course) = course else {
+            return self.plan_roster(pool, &Roster::of(desired, pool, |_| false), facts);
+        };
+        let mut plan = self.plan_roster(pool, &course.roster, facts);
+        plan.handover = course.handover.as_ref().map(|handover| {
+            let other = self.plan_roster(pool, &handover.other, facts);
+            let active = |group: &GroupPlan| (group.id, group.active.as_ref().map(|(_, id)| *id));
+            HandoverPlan {
+                number: handover.number,
+                is_switched: handover.is_switched,
+                slots: other.slots,
+                groups: other.groups.iter().map(active).collect(),
+            }
+        });
+        plan
+    }
+
+    fn plan_roster(&mut self, pool: &Pool, roster: &Roster, facts: Facts<'_>) -> PoolPlan {
+        let groups = groups(roster, pool, facts);
         let members: Vec<&[Member<'_>]> = groups.iter().map(|group| group.members.as_slice()).collect();
         let Election { seats, is_panic } = election::elect(&members, pool.on_group_down);
         let ids =
@@ -131,19 +201,45 @@ impl Planner {
             weight: group.weight,
             slots: counts.get(id).copied().unwrap_or(0),
             active: seat.active.map(|name| (name.to_owned(), self.backend(&pool.name, name))),
-            is_up: seat.takes && !is_panic,
+            is_up: seat.keeps && seat.active.is_some() && !is_panic,
         };
         let groups = groups.iter().zip(ids.iter().zip(&seats)).map(plan).collect();
-        PoolPlan { name: pool.name.clone(), slots, is_panic, groups }
+        PoolPlan { name: pool.name.clone(), slots, is_panic, groups, handover: None }
+    }
+
+    /// Puts tables and groups of a pool into an image. The table in the other state of a handover lies as far behind the
+    /// pool's own as there may be pools.
+    fn put_pool(&self, plan: &PoolPlan, image: &mut Image, pools: u32) {
+        for group in &plan.groups {
+            let active = group.active.as_ref().map(|(_, id)| *id);
+            let other = if plan.handover.is_some() { None } else { active };
+            image.groups.insert(group.id, image::Group { active, other });
+        }
+        if plan.groups.is_empty() {
+            return;
+        }
+        let number = self.ids.tables.get(&plan.name).expect("numbered");
+        image.tables.insert(number, plan.slots.clone());
+        if let Some(handover) = &plan.handover {
+            for (id, active) in &handover.groups {
+                image.groups.entry(*id).or_insert(image::Group::served_by(None)).other = *active;
+            }
+            if handover.slots != plan.slots {
+                image.tables.insert(number + pools, handover.slots.clone());
+            }
+        }
     }
 
     /// The table of a pool, dealt anew when names or weights of groups have changed.
     fn deal(&mut self, pool: &Pool, groups: &[Group<'_>]) -> &mut Deal {
         let shares: Vec<(String, u32)> =
             groups.iter().map(|group| (group.name.to_owned(), group.weight)).collect();
-        let kept = self.deals.remove(&pool.name).filter(|deal| deal.is_for(&shares));
-        let deal = kept.unwrap_or_else(|| Deal::new(shares, self.seed));
-        self.deals.entry(pool.name.clone()).or_insert(deal)
+        let deals = self.deals.entry(pool.name.clone()).or_default();
+        let kept = deals.iter().position(|deal| deal.is_for(&shares)).map(|place| deals.remove(place));
+        deals.push(kept.unwrap_or_else(|| Deal::new(shares, self.seed)));
+        let excess = deals.len().saturating_sub(DEALS);
+        deals.drain(..excess);
+        deals.last_mut().expect("one was put there")
     }
 
     /// What messages can name, by the index of the VIP.
@@ -168,15 +264,31 @@ impl Planner {
         all
     }
 
-    fn plan_vip(&self, vip: &Vip, config: &Config, image: &Image, names: BTreeMap<Name, Named>) -> VipEntry {
+    fn plan_vip(&self, vip: &Vip, config: &Config, plan: &Plan, names: BTreeMap<Name, Named>) -> VipEntry {
         let pool = config.pool(&vip.pool);
-        let number = pool.and_then(|pool| self.ids.tables.get(&pool.name));
-        VipEntry {
-            socket: vip.socket(),
-            rules: rules(vip, pool, self.seed),
-            table: number.filter(|number| image.tables.contains_key(number)),
-            names,
-        }
+        let tables = &plan.image.tables;
+        let table = pool
+            .and_then(|pool| self.ids.tables.get(&pool.name))
+            .filter(|number| tables.contains_key(number));
+        let handover = plan.pool(&vip.pool).and_then(|pool| pool.handover.as_ref());
+        let moving = table.zip(handover).map(|(table, handover)| {
+            let other = Some(table + config.limits.pools).filter(|number| tables.contains_key(number));
+            let phase = if handover.is_switched { Phase::Switched } else { Phase::Recording };
+            Moving { number: handover.number, other_table: other.or(Some(table)), phase }
+        });
+        VipEntry { socket: vip.socket(), rules: rules(vip, pool, self.seed), table, names, change: moving }
+    }
+}
+
+/// Judges rosters by the numbers that the effective configuration has.
+struct ByPlan<'a> {
+    planner: &'a mut Planner,
+    facts: Facts<'a>,
+}
+
+impl Judge for ByPlan<'_> {
+    fn owners(&mut self, pool: &Pool, roster: &Roster) -> Owners {
+        Owners::new(self.planner.plan_roster(pool, roster, self.facts))
     }
 }
 
@@ -185,12 +297,12 @@ fn standing(
     desired: &Desired,
     (pool, backend): (&Pool, &config::Backend),
     plan: &Plan,
-    down: &BTreeSet<String>,
+    facts: Facts<'_>,
 ) -> Standing {
     let pool_plan = plan.pool(&pool.name);
     let group = pool_plan.and_then(|plan| plan.groups.iter().find(|group| group.name == backend.group));
     let is_up =
-        !down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
+        !facts.down.contains(&path(&pool.name, &backend.name)) || pool_plan.is_some_and(|plan| plan.is_panic);
     if is_up && desired.state(&pool.name, &backend.name) != State::Maintenance {
         return Standing::Serves;
     }
@@ -225,18 +337,20 @@ struct Group<'a> {
 }
 
 /// The groups of a pool in the order in which they first appear.
-fn groups<'a>(desired: &'a Desired, pool: &'a Pool, down: &BTreeSet<String>) -> Vec<Group<'a>> {
+fn groups<'a>(roster: &'a Roster, pool: &Pool, facts: Facts<'_>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places = BTreeMap::new();
-    for backend in &pool.backends {
+    for entry in &roster.members {
         let member = Member {
-            name: &backend.name,
-            priority: backend.priority,
-            state: desired.state(&pool.name, &backend.name),
-            is_up: !down.contains(&path(&pool.name, &backend.name)),
+            name: &entry.name,
+            priority: entry.priority,
+            state: entry.state,
+            is_up: !facts.down.contains(&path(&pool.name, &entry.name)),
+            is_overloaded: facts.overloaded.contains(&path(&pool.name, &entry.name)),
+            is_away: entry.is_away,
         };
-        let place = *places.entry(backend.group.as_str()).or_insert_with(|| {
-            groups.push(Group { name: &backend.group, weight: backend.weight, members: Vec::new() });
+        let place = *places.entry(entry.group.as_str()).or_insert_with(|| {
+            groups.push(Group { name: &entry.group, weight: entry.weight, members: Vec::new() });
             groups.len() - 1
         });
         groups[place].members.push(member);

@@ -12,7 +12,7 @@ use crate::net::Network;
 const SEED: u64 = 7;
 
 /// A file with pool `p` of these backends: name, group, priority.
-fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
+pub(super) fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
     let mut text = format!(
         "[node]\ninterfaces = [\"eth0\"]\nhash-key = \"hex:{}\"\n[[vip]]\naddress = \"192.0.2.10\"\npool = \"p\"\n\
          [[pool]]\nname = \"p\"\n{pool_keys}\n",
@@ -40,6 +40,10 @@ fn down(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| path("p", name)).collect()
 }
 
+fn facts(down: &BTreeSet<String>) -> Facts<'_> {
+    Facts { down, ..Facts::NONE }
+}
+
 fn planner() -> Planner {
     Planner::new(SEED, Ids::default())
 }
@@ -64,6 +68,7 @@ fn desired(file: &Config, changes: &[Change]) -> Desired {
 #[derive(Clone, Debug)]
 enum Event {
     Health(&'static str, bool),
+    Load(&'static str, bool),
     State(&'static str, State),
     Weight(&'static str, u32),
 }
@@ -73,6 +78,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let state = prop::sample::select(vec![State::Active, State::Draining, State::Maintenance]);
     let event = prop_oneof![
         (name(), any::<bool>()).prop_map(|(name, is_up)| Event::Health(name, is_up)),
+        (name(), any::<bool>()).prop_map(|(name, is_overloaded)| Event::Load(name, is_overloaded)),
         (name(), state).prop_map(|(name, state)| Event::State(name, state)),
         (name(), prop::sample::select(vec![50, 100])).prop_map(|(name, weight)| Event::Weight(name, weight)),
     ];
@@ -87,21 +93,26 @@ proptest! {
     fn a_plan_knows_no_history(events in events()) {
         let file = three_groups();
         let (mut changes, mut is_down) = (Changes::default(), BTreeSet::new());
+        let mut overloaded = BTreeSet::new();
         let mut old = planner();
-        let mut last = old.plan(&Desired::of_file(file.clone()), &is_down, &Network::default());
+        let mut last = old.plan(&Desired::of_file(file.clone()), facts(&is_down), &Network::default());
         for event in events {
             match event {
                 Event::Health(name, true) => drop(is_down.remove(&path("p", name))),
                 Event::Health(name, false) => drop(is_down.insert(path("p", name))),
+                Event::Load(name, false) => drop(overloaded.remove(&path("p", name))),
+                Event::Load(name, true) => drop(overloaded.insert(path("p", name))),
                 Event::State(name, state) => changes = changes.with(&file, &Change::State(named(name), state)).unwrap().0,
                 Event::Weight(name, weight) => changes = changes.with(&file, &Change::Weight(named(name), weight)).unwrap().0,
             }
             let desired = Desired::new(&file, &mut changes.clone()).0;
-            last = old.plan(&desired, &is_down, &Network::default());
+            let facts = Facts { down: &is_down, overloaded: &overloaded };
+            last = old.plan(&desired, facts, &Network::default());
         }
         let mut new = Planner::new(SEED, old.ids().clone());
         let desired = Desired::new(&file, &mut changes).0;
-        let fresh = new.plan(&desired, &is_down, &Network::default());
+        let facts = Facts { down: &is_down, overloaded: &overloaded };
+        let fresh = new.plan(&desired, facts, &Network::default());
         prop_assert_eq!(&fresh.image, &last.image);
         prop_assert_eq!(&fresh.pools, &last.pools);
         prop_assert_eq!(digest::digest(&fresh.pools[0]), digest::digest(&last.pools[0]));
@@ -112,8 +123,8 @@ proptest! {
 fn a_primary_that_fails_is_one_store_and_moves_nobody() {
     let mut planner = planner();
     let desired = Desired::of_file(three_groups());
-    let before = planner.plan(&desired, &down(&[]), &Network::default());
-    let after = planner.plan(&desired, &down(&["a1"]), &Network::default());
+    let before = planner.plan(&desired, facts(&down(&[])), &Network::default());
+    let after = planner.plan(&desired, facts(&down(&["a1"])), &Network::default());
     assert_eq!(before.image.tables, after.image.tables);
     assert_eq!(after.pools[0].groups[0].active.as_ref().unwrap().0, "a2");
     assert_eq!(after.differences(&before), ["group p/a is served by a2, was by a1"]);
@@ -123,21 +134,21 @@ fn a_primary_that_fails_is_one_store_and_moves_nobody() {
 fn a_group_that_fails_gives_up_its_own_slots_alone_and_gets_them_back() {
     let mut planner = planner();
     let desired = Desired::of_file(three_groups());
-    let before = planner.plan(&desired, &down(&[]), &Network::default());
-    let failed = planner.plan(&desired, &down(&["b1"]), &Network::default());
+    let before = planner.plan(&desired, facts(&down(&[])), &Network::default());
+    let failed = planner.plan(&desired, facts(&down(&["b1"])), &Network::default());
     for (was, is) in owners(&before).iter().zip(owners(&failed)) {
         assert!(*was == is || was == "b" && is != "b");
     }
     assert!(!owners(&failed).contains(&"b".to_owned()));
-    assert_eq!(planner.plan(&desired, &down(&[]), &Network::default()).image, before.image);
+    assert_eq!(planner.plan(&desired, facts(&down(&[])), &Network::default()).image, before.image);
 }
 
 #[test]
 fn draining_moves_what_a_failure_would() {
     let file = three_groups();
     let drained = desired(&file, &[Change::State(named("b1"), State::Draining)]);
-    let drained = planner().plan(&drained, &down(&[]), &Network::default());
-    let failed = planner().plan(&Desired::of_file(file), &down(&["b1"]), &Network::default());
+    let drained = planner().plan(&drained, facts(&down(&[])), &Network::default());
+    let failed = planner().plan(&Desired::of_file(file), facts(&down(&["b1"])), &Network::default());
     assert_eq!(owners(&drained), owners(&failed));
     assert_eq!(drained.pools[0].groups[1].active.as_ref().unwrap().0, "b1", "it still serves what names it");
 }
@@ -146,18 +157,18 @@ fn draining_moves_what_a_failure_would() {
 fn a_group_that_is_to_drop_keeps_its_slots() {
     let file = file(&[("a1", "a", 0), ("b1", "b", 0)], "on-group-down = \"drop\"");
     let desired = Desired::of_file(file);
-    let before = planner().plan(&desired, &down(&[]), &Network::default());
-    let failed = planner().plan(&desired, &down(&["b1"]), &Network::default());
+    let before = planner().plan(&desired, facts(&down(&[])), &Network::default());
+    let failed = planner().plan(&desired, facts(&down(&["b1"])), &Network::default());
     assert_eq!(before.image.tables, failed.image.tables);
-    assert_eq!(failed.image.groups[&failed.pools[0].groups[1].id], None);
+    assert_eq!(failed.image.groups[&failed.pools[0].groups[1].id].active, None);
     assert!(!failed.pools[0].is_panic);
 }
 
 #[test]
 fn everything_down_is_as_everything_up() {
     let desired = Desired::of_file(three_groups());
-    let before = planner().plan(&desired, &down(&[]), &Network::default());
-    let failed = planner().plan(&desired, &down(&["a1", "a2", "b1", "c1"]), &Network::default());
+    let before = planner().plan(&desired, facts(&down(&[])), &Network::default());
+    let failed = planner().plan(&desired, facts(&down(&["a1", "a2", "b1", "c1"])), &Network::default());
     assert_eq!(before.image, failed.image);
     assert!(failed.pools[0].is_panic && failed.pools[0].groups.iter().all(|group| !group.is_up));
 }
@@ -166,14 +177,14 @@ fn everything_down_is_as_everything_up() {
 fn a_digest_depends_on_the_table_and_not_on_ids() {
     let file = three_groups();
     let mut other = planner();
-    other.plan(&desired(&file, &[Change::Remove(named("b1"))]), &down(&[]), &Network::default());
+    other.plan(&desired(&file, &[Change::Remove(named("b1"))]), facts(&down(&[])), &Network::default());
     let (here, there) = (
-        planner().plan(&Desired::of_file(file.clone()), &down(&[]), &Network::default()),
-        other.plan(&Desired::of_file(file.clone()), &down(&[]), &Network::default()),
+        planner().plan(&Desired::of_file(file.clone()), facts(&down(&[])), &Network::default()),
+        other.plan(&Desired::of_file(file.clone()), facts(&down(&[])), &Network::default()),
     );
     assert_ne!(here.image, there.image);
     assert_eq!(digest::digest(&here.pools[0]), digest::digest(&there.pools[0]));
-    let failed = planner().plan(&Desired::of_file(file), &down(&["b1"]), &Network::default());
+    let failed = planner().plan(&Desired::of_file(file), facts(&down(&["b1"])), &Network::default());
     assert_ne!(digest::digest(&here.pools[0]), digest::digest(&failed.pools[0]));
 }
 
@@ -317,7 +328,7 @@ fn the_file_wins_over_changes_that_no_longer_apply() {
 fn a_lookup_goes_by_the_scanner() {
     use lookup::{LookupError, Which, lookup};
     let desired = Desired::of_file(three_groups());
-    let plan = planner().plan(&desired, &down(&[]), &Network::default());
+    let plan = planner().plan(&desired, facts(&down(&[])), &Network::default());
     let ask = |uri: &str| lookup(uri, Which::default(), &desired, &plan, SEED);
     let alice = ask("sip:alice@example.com").unwrap();
     for same in ["sip:%61lice@h", "sips:Alice:pw@h", "sip:alice;x=1@h"] {
@@ -334,4 +345,24 @@ fn a_lookup_goes_by_the_scanner() {
     }
     let elsewhere = Which { pool: Some("q"), vip: None };
     assert!(matches!(lookup("sip:a@h", elsewhere, &desired, &plan, SEED), Err(LookupError::NoVip(_))));
+}
+
+#[test]
+fn who_asked_for_less_is_spared_the_users_of_a_group_that_is_down() {
+    let file = file(&[("a1", "a", 0), ("b1", "b", 0), ("c1", "c", 0)], "");
+    let desired = Desired::of_file(file);
+    let overloaded = down(&["b1"]);
+    let is_down = down(&["a1"]);
+    let before =
+        planner().plan(&desired, Facts { overloaded: &overloaded, ..Facts::NONE }, &Network::default());
+    let idle = planner().plan(&desired, Facts::NONE, &Network::default());
+    assert_eq!(before.image, idle.image, "overload alone moves nobody");
+    let failed = Facts { down: &is_down, overloaded: &overloaded };
+    let failed = planner().plan(&desired, failed, &Network::default());
+    let (old, new) = (owners(&idle), owners(&failed));
+    assert!(old.iter().zip(&new).all(|(old, new)| match old.as_str() {
+        "a" => new == "c",
+        kept => new == kept,
+    }));
+    assert!(failed.pools[0].groups[1].is_up && failed.pools[0].groups[1].slots > 0);
 }

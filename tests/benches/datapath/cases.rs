@@ -14,7 +14,7 @@ use lb_common::{
 };
 use lb_user::datapath::{
     Image, Sizes,
-    image::{Backend, Name, NamePort, Named, Vip},
+    image::{Backend, Group, Name, NamePort, Named, Vip},
 };
 
 use crate::lab::{Lab, NEIGHBOUR};
@@ -86,6 +86,7 @@ pub(crate) const SIZES: Sizes = Sizes {
     backends: 4_096,
     names: 32_768,
     fragments: 16_384,
+    transactions: 131_072,
     fingerprint: 0,
 };
 
@@ -133,9 +134,9 @@ pub(crate) fn image(lab: &Lab) -> Image {
         let names =
             [(name(NamePort::None), Named::Backend(id)), (name(NamePort::Any), Named::Backend(id))].into();
         let table = Arc::new([id as u16; SLOTS]);
-        image.vips.insert(id, Vip { socket: socket(vip), rules, table: Some(id), names });
+        image.vips.insert(id, Vip { socket: socket(vip), rules, table: Some(id), change: None, names });
         image.tables.insert(id, table);
-        image.groups.insert(id, Some(id));
+        image.groups.insert(id, Group::served_by(Some(id)));
         let tunnel_source = [172, 16, 0, 0].into();
         let entry = Backend { mode, tunnel_source, ..Backend::new(socket(backend), Some(id), Some(hop)) };
         image.backends.insert(id, entry);

@@ -13,7 +13,7 @@ use crate::servers::Servers;
 use crate::stage::{Stage, on_stage};
 
 /// The fields of an answer: others may be added to the program, and must be to this list.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "index",
     "verdict",
     "xdp",
@@ -25,6 +25,7 @@ const FIELDS: [&str; 11] = [
     "group",
     "backend",
     "passed_over",
+    "transaction",
 ];
 
 /// Messages, and of the answers what doesn't depend on the hash.

@@ -298,6 +298,10 @@ fn limits() {
                 "19: limits.fragments: 255 is not a number of fragments; give a number from 256 to 1048576",
             ),
             (
+                "[limits]\ntransactions = 1023",
+                "19: limits.transactions: 1023 is not a number of transactions; give a number from 1024 to 4194304",
+            ),
+            (
                 "[limits]\nnames = 63",
                 "19: limits.names: 63 is not a number of names; give a number from 64 to 1048576",
             ),
@@ -306,7 +310,15 @@ fn limits() {
     );
     assert_eq!(
         limits("[limits]\nvips = 1").config().limits,
-        Limits { pools: 16, backends: 4096, groups: 4096, vips: 1, fragments: 16_384, names: 32_768 }
+        Limits {
+            pools: 16,
+            backends: 4096,
+            groups: 4096,
+            vips: 1,
+            fragments: 16_384,
+            transactions: 131_072,
+            names: 32_768
+        }
     );
 }
 
@@ -325,18 +337,10 @@ fn what_is_not_done_yet_is_refused_and_not_ignored() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_kept_with_a_warning() {
-    assert_eq!(
-        pool("failback = \"manual\"").warnings(),
-        "siplb.toml:13: pool.failback: users go home as soon as their group is up again; keep it for later, or leave it out"
-    );
-}
-
-#[test]
 fn what_has_an_effect_gives_no_warning() {
     let lines = Lines {
         vip: "names = [\"sip.example.com\"]",
-        pool: "forward = \"dsr\"",
+        pool: "forward = \"dsr\"\nfailback = \"manual\"\nhold-down = \"5s\"",
         backend: "aliases = [\"B1.sip.example.com\", \"b1:5061\"]",
         ..Lines::default()
     };
