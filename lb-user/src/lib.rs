@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod datapath;
 pub mod doctor;
 pub mod health;
+pub mod metrics;
 pub mod net;
 pub mod pool;
 pub mod source;

@@ -12,6 +12,7 @@ const GOOD: &str = r#"
 interfaces = ["eth0"]
 hash-key = "hex:000102030405060708090a0b0c0d0e0f"
 socket = "/nowhere/siplb.sock"
+pin-dir = "/nowhere/pins"
 
 [[vip]]
 address = "192.0.2.10"

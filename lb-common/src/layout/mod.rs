@@ -75,6 +75,14 @@ pub struct Meta {
     pub pad: u32,
     /// Always 0, which the verifier can't know: see [`crate::sip::Message::zero`].
     pub zero: u64,
+    /// When the daemon said last that it lives: nanoseconds of the clock since boot (`CLOCK_BOOTTIME`). 0: never yet.
+    pub heartbeat_ns: u64,
+    /// Packets that were forwarded until then.
+    pub heartbeat_packets: u64,
+    /// For how many nanoseconds the datapath was alone, all times before that together.
+    pub alone_ns: u64,
+    /// Packets that were forwarded in those times.
+    pub alone_packets: u64,
 }
 
 const _: () = {
@@ -97,7 +105,7 @@ const _: () = {
     assert!(size_of::<NextHop>() == 32);
     assert!(size_of::<Socket>() == 48);
     assert!(size_of::<Ports>() == 16_384);
-    assert!(size_of::<Meta>() == 56);
+    assert!(size_of::<Meta>() == 88);
     assert!(size_of::<BackendCounter>() == 32);
     assert!(size_of::<Transaction>() == 8);
     assert!(size_of::<ChangeCounter>() == 40);

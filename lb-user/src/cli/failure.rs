@@ -42,6 +42,21 @@ impl Failure {
         self.code
     }
 
+    /// Was it for want of a daemon?
+    pub(super) fn is_no_daemon(&self) -> bool {
+        self.code == Code::NoDaemon
+    }
+
+    /// The same with another complaint.
+    pub(super) fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
+    }
+
+    /// What is complained of.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Complains, and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
@@ -83,7 +98,9 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Refused(error) => error.into(),
-            ClientError::NoDaemon { .. } => Self::new(Code::NoDaemon, error.to_string()),
+            ClientError::NoDaemon { .. } | ClientError::Hangs { .. } => {
+                Self::new(Code::NoDaemon, error.to_string())
+            }
             ClientError::NotPermitted { .. } | ClientError::Garbled(_) => Self::failed(error.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: answers go to stdout and nothing else does, so that `--json` can be piped; complaints go to stderr, one
 //! sentence with its mend, and the exit code says which kind it is ([`failure`]).
+mod alone;
 mod backend;
 mod check;
 mod completions;
@@ -17,6 +18,7 @@ mod explain;
 mod failure;
 mod health;
 mod lookup;
+mod metrics;
 mod output;
 mod pcap;
 mod register;
@@ -48,6 +50,8 @@ enum Verb {
     Check,
     /// Show VIPs, groups, backends and what was counted
     Status,
+    /// Print the figures that monitoring reads, in the format of Prometheus
+    Metrics,
     /// List and change backends
     #[command(subcommand)]
     Backend(backend::Verb),
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Verb::Run => run::run(&context),
         Verb::Check => check::run(&context),
         Verb::Status => status::run(&context),
+        Verb::Metrics => metrics::run(&context),
         Verb::Backend(verb) => backend::run(&context, verb),
         Verb::Lookup(args) => lookup::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),

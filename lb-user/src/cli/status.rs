@@ -1,22 +1,32 @@
 //! `siplb status`
 
+use std::time::Duration;
+
 use lb_common::reason::Reason;
 
+use super::alone;
 use super::backend;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::{Columns, duration, or_dash, percent, print, print_json};
-use crate::control::api::{Phase, Pool, Reasons, Status, Vip};
+use crate::control::api::{Phase, Pool, Reasons, Status, Vip, Watchdog};
+
+/// A status takes milliseconds; a daemon that needs longer than this hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Shows everything that the daemon knows.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    let status: Status = context.ask(|client| async move { client.get("/v1/status").await })?;
+    let asked = context.ask(|client| async move { client.patient_for(PATIENCE).get("/v1/status").await });
+    let status: Status = match asked {
+        Err(failure) if failure.is_no_daemon() => return Err(alone::told(context, failure)),
+        asked => asked?,
+    };
     if context.json {
         return print_json(&status);
     }
     let backends = status.pools.iter().flat_map(|pool| &pool.backends).cloned().collect::<Vec<_>>();
     let parts = [
-        head(&status) + &handovers(&status.pools),
+        head(&status) + &watchdog(&status.watchdog) + &handovers(&status.pools),
         vips(&status.vips),
         sources(&status.pools),
         groups(&status.pools),
@@ -44,6 +54,27 @@ fn head(status: &Status) -> String {
         interfaces.collect::<Vec<_>>().join(", "),
         panic.collect::<String>()
     )
+}
+
+/// What is to be said of the daemon's heartbeat.
+fn watchdog(watchdog: &Watchdog) -> String {
+    let heartbeat = match watchdog.heartbeat_age_s {
+        Some(age) => format!("\nLast heartbeat {age:.1}s ago"),
+        None => "\nNo heartbeat yet".to_owned(),
+    };
+    let alone = match watchdog.alone_s {
+        0.0 => String::new(),
+        alone => format!(
+            "; without a daemon for {} in all, {} packets forwarded meanwhile",
+            duration(alone as u64),
+            watchdog.alone_packets
+        ),
+    };
+    let pins = watchdog
+        .pins_lost
+        .as_ref()
+        .map(|why| format!("\nThe pins are gone: packets are forwarded only while the daemon lives. {why}"));
+    heartbeat + &alone + &pins.unwrap_or_default()
 }
 
 /// What is under way, a sentence each.

@@ -22,6 +22,7 @@ mod duration;
 mod hash_key;
 mod host;
 mod member;
+mod metrics;
 mod model;
 mod names;
 mod nearest;

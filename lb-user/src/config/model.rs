@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::choice::{Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 use super::hash_key::HashKey;
+use super::metrics::Metrics;
 use super::problem::Problems;
 use super::source::Source;
 use super::{checks, duration};
@@ -34,6 +35,8 @@ pub struct Config {
     pub handover: Windows,
     /// `[limits]`
     pub limits: Limits,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `peers` of `[node]`: addresses of the other nodes, whose packets to backends are left alone.
     pub peers: Vec<IpAddr>,
     /// What is legal in the file but surprising.

@@ -13,7 +13,7 @@ use super::member::{Member, SIP_PORT};
 use super::model::{Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
 use super::problem::{Fault, Problems};
 use super::value::{choice, port, text, time, transport, whole};
-use super::{checks, host, member, prefix, source, syntax};
+use super::{checks, host, member, metrics, prefix, source, syntax};
 use crate::health::Settings;
 use crate::pool::Windows;
 
@@ -30,7 +30,8 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let pools = root.tables("pool", |table| pool(table, &health));
     let handover = root.table("handover", handover);
     let limits = root.table("limits", limits);
-    Config { node, health, vips, pools, handover, limits, peers, warnings: Problems::default() }
+    let metrics = root.table("metrics", metrics::metrics);
+    Config { node, health, vips, pools, handover, limits, metrics, peers, warnings: Problems::default() }
 }
 
 fn node(table: &mut Table<'_>) -> Node {

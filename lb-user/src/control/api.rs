@@ -55,12 +55,34 @@ pub struct Status {
     pub fingerprint: String,
     /// Interfaces that carry the program.
     pub interfaces: Vec<Interface>,
+    /// How daemon and datapath are getting on.
+    #[serde(default)]
+    pub watchdog: Watchdog,
     /// In the order of the configuration.
     pub vips: Vec<Vip>,
     /// In the order of the configuration.
     pub pools: Vec<Pool>,
     /// Sums over all VIPs, and what belongs to none.
     pub reasons: Reasons,
+    /// What belongs to none.
+    #[serde(default)]
+    pub no_vip: Reasons,
+}
+
+/// How daemon and datapath are getting on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// Seconds since the daemon's last heartbeat, which it leaves once a second; absent before the first.
+    pub heartbeat_age_s: Option<f64>,
+    /// For how many seconds the datapath was without a daemon, silences of more than three seconds all together.
+    pub alone_s: f64,
+    /// Packets that it forwarded in those.
+    pub alone_packets: u64,
+    /// Attempts to publish that failed, since the daemon started.
+    pub publish_failures: u64,
+    /// Why the pins are gone, if they are: then packets are forwarded only while the daemon lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins_lost: Option<String>,
 }
 
 /// An interface.

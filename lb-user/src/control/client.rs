@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -18,6 +19,7 @@ use super::error::{Body, Error, Kind};
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    patience: Option<Duration>,
 }
 
 /// Why there is no answer.
@@ -32,6 +34,18 @@ pub enum ClientError {
         socket: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// Somebody listens and says nothing.
+    #[error(
+        "the siplb on {socket} does not answer ({} s were given): it is stopped or hangs; its log may say why, and it can be \
+         killed and started again while packets are forwarded",
+        patience.as_secs()
+    )]
+    Hangs {
+        /// The socket.
+        socket: PathBuf,
+        /// How long an answer was waited for.
+        patience: Duration,
     },
     /// The socket is not for us.
     #[error("{socket} may not be used ({source}); run as root, or as a member of its group")]
@@ -52,7 +66,12 @@ pub enum ClientError {
 impl Client {
     /// For a socket; nothing is connected yet.
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned() }
+        Self { socket: socket.to_owned(), patience: None }
+    }
+
+    /// The same, waiting no longer than this for an answer: for questions that are answered at once.
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// `GET`.
@@ -101,6 +120,22 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, ClientError> {
+        let body = self.text(method, path, body).await?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::Garbled(error.to_string()))
+    }
+
+    /// What comes back, as it is.
+    ///
+    /// # Errors
+    /// When there is no daemon, it does not answer in time, or it refuses.
+    pub async fn text(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
+        let asked = self.exchange(method, path, body);
+        let Some(patience) = self.patience else { return asked.await };
+        let hangs = |_| ClientError::Hangs { socket: self.socket.clone(), patience };
+        tokio::time::timeout(patience, asked).await.map_err(hangs)?
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
             let socket = self.socket.clone();
             match source.kind() {
@@ -124,7 +159,7 @@ impl Client {
         let body = response.into_body().collect().await.map_err(garbled)?.to_bytes();
         connection.abort();
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| ClientError::Garbled(error.to_string()));
+            return Ok(body);
         }
         let Body { error, mend } = serde_json::from_slice(&body)
             .map_err(|error| ClientError::Garbled(format!("{status}: {error}")))?;

@@ -17,14 +17,17 @@
 //! | `GET /v1/events?since=N&wait_s=S` | what happened after event N, or the next thing to happen within S seconds |
 //! | `POST /v1/explain` | runs packets through the live program |
 //! | `POST /v1/reload` | reads the configuration file again |
+//! | `GET /metrics` | figures for monitoring, as text |
 //!
 //! An error is `{"error": what, "mend": how}` with status 400 (bad request), 404 (no such thing), 409 (contradicts what
 //! is there) or 500 (tried and failed). A request that is refused has changed nothing.
 pub mod api;
+mod asker;
 pub mod client;
 pub mod difference;
 pub mod error;
 pub mod health;
+pub mod scrape;
 pub mod server;
 #[cfg(test)]
 mod tests;

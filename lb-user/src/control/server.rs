@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use tokio::net::UnixListener;
@@ -15,11 +15,13 @@ use super::api::{
     AddBackend, Backend, Digest, Done, Events, EventsSince, Explanation, InPool, Lookup, NewBackend, Owner,
     Packets, SetState, SetWeight, Status, Timing, Unnamed,
 };
+use super::asker::Asker;
 use super::error::{Error, Kind};
 use super::health::{Health, Which};
+use super::scrape::scrape;
 use crate::config;
 use crate::daemon::{Core, Live, explain};
-use crate::datapath::Sizes;
+use crate::datapath::{Pinned, Sizes};
 use crate::pool::changes::Named;
 use crate::pool::{Change, Plan};
 
@@ -32,45 +34,55 @@ const BODY_LIMIT: usize = 64 << 20;
 /// Longest wait for an event.
 const EVENTS_WAIT_LIMIT: Duration = Duration::from_secs(60);
 
-/// What runs packets through the program. Not a job: loading takes longer than the daemon's task may be kept.
-pub trait Explain: Send + Sync + 'static {
+/// What is done beside the daemon's task: what takes longer than that may be kept, and what must work while it hangs.
+pub trait Beside: Send + Sync + 'static {
     /// Explains packets; the plan has the names for what the program's tables have numbers for.
     ///
     /// # Errors
     /// When the program can't be loaded, or doesn't take a packet.
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error>;
+
+    /// What is pinned; none where nothing is.
+    ///
+    /// # Errors
+    /// When the pins can't be read.
+    fn pinned(&self) -> Result<Option<Pinned>, Error>;
 }
 
-/// Explains by the live tables.
+/// By the live tables.
 #[derive(Clone, Debug)]
-pub struct LiveExplain {
+pub struct OfPins {
     /// Where they are pinned.
     pub pin_dir: PathBuf,
     /// Their sizes.
     pub sizes: Sizes,
 }
 
-impl Explain for LiveExplain {
+impl Beside for OfPins {
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error> {
         explain::live(&self.pin_dir, &self.sizes, plan, packets)
+    }
+
+    fn pinned(&self) -> Result<Option<Pinned>, Error> {
+        Pinned::read(&self.pin_dir).map_err(Error::failed)
     }
 }
 
 /// What the handlers share.
-struct Daemon<D> {
-    jobs: UnboundedSender<Job<D>>,
-    explain: Arc<dyn Explain>,
+pub(super) struct Daemon<D> {
+    pub(super) jobs: UnboundedSender<Job<D>>,
+    pub(super) beside: Arc<dyn Beside>,
 }
 
 impl<D> Clone for Daemon<D> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone(), explain: Arc::clone(&self.explain) }
+        Self { jobs: self.jobs.clone(), beside: Arc::clone(&self.beside) }
     }
 }
 
 impl<D: Live> Daemon<D> {
     /// Has the daemon's task do something, and waits for the answer.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Core<D>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -82,13 +94,28 @@ impl<D: Live> Daemon<D> {
         answered.await.map_err(|_| ended())?
     }
 
-    async fn change(&self, change: Change, timing: Timing) -> Answer<Done> {
-        self.ask(move |core| core.change(&change, timing)).await.map(Json)
+    async fn change(&self, ConnectInfo(asker): By, change: Change, timing: Timing) -> Answer<Done> {
+        let done = self.ask(move |core| core.change(&change, timing, &asker.who())).await;
+        note(asker, "a change", done.as_ref().map(|done| done.done.join("; "))).await;
+        done.map(Json)
     }
+}
+
+/// Writes down who asked for what, and what came of it. Names of users may come from elsewhere: the log can wait for
+/// them, the daemon's task can't.
+async fn note(asker: Asker, what: &'static str, outcome: Result<String, &Error>) {
+    let outcome = outcome.map_err(ToString::to_string);
+    let told = tokio::task::spawn_blocking(move || match outcome {
+        Ok(done) => log::info!("{asker} asked for {what}: {done}"),
+        Err(refusal) => log::warn!("{asker} asked for {what} and was refused: {refusal}"),
+    });
+    // It can't be cancelled, and what is wrong with the log is no reason to refuse the answer.
+    let _ = told.await;
 }
 
 type Answer<T> = Result<Json<T>, Error>;
 type On<D> = State<Daemon<D>>;
+type By = ConnectInfo<Asker>;
 
 /// Serves requests on `listener` until it is dropped.
 ///
@@ -97,10 +124,10 @@ type On<D> = State<Daemon<D>>;
 pub async fn serve<D: Live>(
     listener: UnixListener,
     jobs: UnboundedSender<Job<D>>,
-    explain: impl Explain,
+    beside: Arc<dyn Beside>,
 ) -> std::io::Result<()> {
-    let daemon = Daemon { jobs, explain: Arc::new(explain) };
-    axum::serve(listener, router(daemon)).await
+    let daemon = Daemon { jobs, beside };
+    axum::serve(listener, router(daemon).into_make_service_with_connect_info::<Asker>()).await
 }
 
 fn router<D: Live>(daemon: Daemon<D>) -> Router {
@@ -116,6 +143,7 @@ fn router<D: Live>(daemon: Daemon<D>) -> Router {
         .route("/v1/events", get(events::<D>))
         .route("/v1/unnamed", get(unnamed::<D>).delete(forget_unnamed::<D>))
         .route("/v1/explain", post(explain_packets::<D>))
+        .route("/metrics", get(scrape::<D>))
         .route("/v1/reload", post(reload::<D>))
         .fallback(async || Error::new(Kind::NotFound, "there is no such request", "see `siplb --help`"))
         .method_not_allowed_fallback(async || {
@@ -135,6 +163,7 @@ async fn backends<D: Live>(State(daemon): On<D>) -> Answer<Vec<Backend>> {
 
 async fn add<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Asked(timing): Asked<Timing>,
     Body(AddBackend { pool, backend }): Body<AddBackend>,
 ) -> Answer<Done> {
@@ -148,37 +177,40 @@ async fn add<D: Live>(
     backend.weight.map_or(Ok(()), weight)?;
     let aliases = backend.aliases.iter().map(|alias| config::host_and_port(alias));
     let aliases = aliases.collect::<Result<_, _>>().map_err(bad)?;
-    daemon.change(Change::Add { pool, backend: NewBackend { aliases, ..backend } }, timing).await
+    daemon.change(by, Change::Add { pool, backend: NewBackend { aliases, ..backend } }, timing).await
 }
 
 async fn remove<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
     Asked(timing): Asked<Timing>,
 ) -> Answer<Done> {
-    daemon.change(Change::Remove(Named { pool: of.pool, name }), timing).await
+    daemon.change(by, Change::Remove(Named { pool: of.pool, name }), timing).await
 }
 
 async fn set_state<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
     Asked(timing): Asked<Timing>,
     Body(SetState { state }): Body<SetState>,
 ) -> Answer<Done> {
-    daemon.change(Change::State(Named { pool: of.pool, name }, state), timing).await
+    daemon.change(by, Change::State(Named { pool: of.pool, name }, state), timing).await
 }
 
 async fn set_weight<D: Live>(
     State(daemon): On<D>,
+    by: By,
     Path(name): Path<String>,
     Asked(of): Asked<InPool>,
     Asked(timing): Asked<Timing>,
     Body(SetWeight { weight: wanted }): Body<SetWeight>,
 ) -> Answer<Done> {
     weight(wanted)?;
-    daemon.change(Change::Weight(Named { pool: of.pool, name }, wanted), timing).await
+    daemon.change(by, Change::Weight(Named { pool: of.pool, name }, wanted), timing).await
 }
 
 async fn lookup<D: Live>(State(daemon): On<D>, Asked(asked): Asked<Lookup>) -> Answer<Owner> {
@@ -209,8 +241,11 @@ async fn unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
     daemon.ask(|core| core.unnamed()).await.map(Json)
 }
 
-async fn forget_unnamed<D: Live>(State(daemon): On<D>) -> Answer<Vec<Unnamed>> {
-    daemon.ask(|core| core.forget_unnamed()).await.map(Json)
+async fn forget_unnamed<D: Live>(State(daemon): On<D>, ConnectInfo(asker): By) -> Answer<Vec<Unnamed>> {
+    let forgotten = daemon.ask(|core| core.forget_unnamed()).await;
+    let told = forgotten.as_ref().map(|unnamed| format!("{} are forgotten", unnamed.len()));
+    note(asker, "hosts that named nobody to be forgotten", told).await;
+    forgotten.map(Json)
 }
 
 async fn explain_packets<D: Live>(
@@ -218,13 +253,19 @@ async fn explain_packets<D: Live>(
     Body(packets): Body<Packets>,
 ) -> Answer<Vec<Explanation>> {
     let plan = daemon.ask(|core| Ok(core.plan())).await?;
-    let explain = Arc::clone(&daemon.explain);
-    let explained = tokio::task::spawn_blocking(move || explain.explain(&plan, &packets));
+    let beside = Arc::clone(&daemon.beside);
+    let explained = tokio::task::spawn_blocking(move || beside.explain(&plan, &packets));
     explained.await.map_err(Error::failed)?.map(Json)
 }
 
-async fn reload<D: Live>(State(daemon): On<D>, Asked(timing): Asked<Timing>) -> Answer<Done> {
-    daemon.ask(move |core| core.reload(timing)).await.map(Json)
+async fn reload<D: Live>(
+    State(daemon): On<D>,
+    ConnectInfo(asker): By,
+    Asked(timing): Asked<Timing>,
+) -> Answer<Done> {
+    let done = daemon.ask(move |core| core.reload(timing, &asker.who())).await;
+    note(asker, "a reload", done.as_ref().map(|done| done.done.join("; "))).await;
+    done.map(Json)
 }
 
 /// The bounds of the file's key of that name.

@@ -1,5 +1,7 @@
 //! Client and server over a socket, with a daemon whose datapath is in memory.
 
+use std::sync::Arc;
+
 use lb_common::layout::KeySource;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::unbounded_channel;
@@ -12,17 +14,18 @@ use super::api::{
 use super::client::{Client, ClientError, with_query};
 use super::error::Kind;
 use super::health::Health;
-use super::server::{Explain, Job, serve};
+use super::server::{Beside, Job, serve};
 use super::*;
 use crate::daemon::InMemory;
 use crate::daemon::fixture::Home;
 use crate::daemon::journal::Kind as What;
+use crate::datapath::{Pinned, Vitals};
 use crate::pool::{Plan, State};
 
 /// Stands in for the kernel program, which takes root: everything is foreign to it.
 struct Foreign;
 
-impl Explain for Foreign {
+impl Beside for Foreign {
     fn explain(&self, plan: &Plan, packets: &Packets) -> Result<Vec<Explanation>, Error> {
         assert_eq!(plan.pools.len(), 1);
         let (Packets::Frames(packets) | Packets::Messages(packets)) = packets;
@@ -41,6 +44,17 @@ impl Explain for Foreign {
             transaction: None,
         };
         Ok(packets.iter().enumerate().map(explanation).collect())
+    }
+
+    fn pinned(&self) -> Result<Option<Pinned>, Error> {
+        Ok(Some(Pinned {
+            generation: 7,
+            fingerprint: 1,
+            silence: Some(std::time::Duration::from_secs(35)),
+            packets_since: 4,
+            vitals: Vitals::default(),
+            interfaces: Vec::new(),
+        }))
     }
 }
 
@@ -62,7 +76,7 @@ impl Served {
         let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
         let listener = UnixListener::bind(&socket).unwrap();
         let tasks = [
-            tokio::spawn(async move { serve(listener, jobs, Foreign).await.unwrap() }),
+            tokio::spawn(async move { serve(listener, jobs, Arc::new(Foreign)).await.unwrap() }),
             tokio::spawn(async move {
                 while let Some(job) = requests.recv().await {
                     job(&mut daemon.core);
@@ -267,4 +281,65 @@ fn bytes_travel_as_digits() {
     for bad in [r#"{"frames":["0"]}"#, r#"{"frames":["0g"]}"#, r#"{"packets":[]}"#] {
         assert!(serde_json::from_str::<Packets>(bad).is_err(), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn figures_come_from_the_daemon_and_from_the_pins_while_it_hangs() {
+    let scrape = async |client: &Client| {
+        let text = client.text(hyper::Method::GET, "/metrics", bytes::Bytes::new()).await.unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    };
+    let served = Served::start();
+    let text = scrape(&served.client).await;
+    assert!(text.contains("\nsiplb_daemon_answers 1\n") && text.contains("siplb_backend_up{"), "{text}");
+
+    let socket = served.home.folder.path().join("hung");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (jobs, _nobody_takes_them) = unbounded_channel::<Job<InMemory>>();
+    let hung = tokio::spawn(serve(listener, jobs, Arc::new(Foreign)));
+    let client = Client::new(&socket);
+    let text = scrape(&client).await;
+    assert!(text.contains("\nsiplb_daemon_answers 0\n"), "{text}");
+    assert!(text.contains("\nsiplb_heartbeat_age_seconds 35.0\n"), "{text}");
+    let impatient = client.patient_for(std::time::Duration::from_millis(50));
+    let answer = impatient.get::<Status>("/v1/status").await;
+    assert!(matches!(answer, Err(ClientError::Hangs { .. })), "{answer:?}");
+    hung.abort();
+}
+
+#[tokio::test]
+async fn over_tcp_there_are_figures_and_nothing_else() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (jobs, mut requests) = unbounded_channel::<Job<InMemory>>();
+    let mut daemon = Home::new().start(InMemory::default()).unwrap();
+    let tasks = [
+        tokio::spawn(async move {
+            while let Some(job) = requests.recv().await {
+                job(&mut daemon.core);
+            }
+        }),
+        tokio::spawn(async move {
+            scrape::serve_metrics(listener, jobs, Arc::new(Foreign)).await.unwrap();
+        }),
+    ];
+    let ask = async |request: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let text = ask("GET /metrics").await;
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("openmetrics-text"), "{text}");
+    assert!(text.contains("siplb_packets_total{"), "{text}");
+    for (request, status) in [("POST /v1/reload", "404"), ("GET /v1/status", "404"), ("POST /metrics", "400")]
+    {
+        let text = ask(request).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {text}");
+    }
+    tasks.iter().for_each(JoinHandle::abort);
 }

@@ -15,6 +15,7 @@ use super::live::Live;
 use super::sources::Sources;
 use super::store::Store;
 use super::targets::targets;
+use super::watchdog::Noticed;
 use crate::config::{self, Config, Limits, Node};
 use crate::control::Error;
 use crate::control::api::{Done, Interface, Timing};
@@ -67,6 +68,8 @@ pub struct Core<D> {
     pub(super) courses: Courses,
     /// As they were stored last, if they were.
     pub(super) stored_courses: Option<Courses>,
+    /// When the courses were advanced last.
+    pub(super) steered: Instant,
     /// Numbers of handovers that are over, and whose records are not forgotten yet.
     pub(super) ended: Vec<u32>,
     /// Which backends have fallen silent under traffic.
@@ -75,7 +78,7 @@ pub struct Core<D> {
     pub(super) planner: Planner,
     /// What is live, or was to be when publishing failed.
     pub(super) plan: Plan,
-    pub(super) datapath: D,
+    pub(crate) datapath: D,
     pub(super) store: Store,
     pub(super) prober: Prober,
     /// What happened, for `siplb events`.
@@ -84,6 +87,7 @@ pub struct Core<D> {
     pub(super) interfaces: Vec<Interface>,
     /// Did the last attempt to publish fail?
     is_behind: bool,
+    pub(super) noticed: Noticed,
 }
 
 impl<D: Live> Core<D> {
@@ -97,7 +101,8 @@ impl<D: Live> Core<D> {
             start;
         sources.forget_contradictions(&config);
         let config = sources.fill(&config);
-        let mut changes = store.changes()?;
+        let stored = store.changes()?;
+        let mut changes = stored.clone();
         let (desired, notes) = Desired::new(&config, &mut changes);
         notes.iter().for_each(|note| log::warn!("{note}"));
         let planner = Planner::new(seed, store.ids()?);
@@ -121,6 +126,7 @@ impl<D: Live> Core<D> {
             overloaded: BTreeSet::new(),
             courses,
             stored_courses: None,
+            steered: Instant::now(),
             ended: Vec::new(),
             silence: Silence::default(),
             network,
@@ -133,9 +139,15 @@ impl<D: Live> Core<D> {
             watcher: None,
             interfaces: Vec::new(),
             is_behind: false,
+            noticed: Noticed::default(),
         };
-        core.store.store_changes(&core.changes)?;
-        core.store.store_down(&core.down)?;
+        // A full disk is no reason to leave packets without a daemon: what is stored is read again at the next start.
+        if core.changes != stored {
+            core.store_if_it_can("the changes that no longer apply are stored still", |core| {
+                core.store.store_changes(&core.changes)
+            });
+        }
+        core.store_down();
         core.publish(&BTreeSet::new())?;
         core.check();
         core.journal.call(core.config.node.on_change.as_deref());
@@ -174,8 +186,19 @@ impl<D: Live> Core<D> {
             };
         }
         self.settle();
-        if let Err(error) = self.store.store_down(&self.down) {
-            log::error!("the next daemon will not know which backends are down: {}", told(&error));
+        self.store_down();
+    }
+
+    fn store_down(&self) {
+        self.store_if_it_can("the next daemon will not know which backends are down", |core| {
+            core.store.store_down(&core.down)
+        });
+    }
+
+    /// Stores what is good to have; `otherwise` says what follows from its absence.
+    fn store_if_it_can(&self, otherwise: &str, store: impl FnOnce(&Self) -> Result<()>) {
+        if let Err(error) = store(self) {
+            log::error!("{otherwise}: {}", told(&error));
         }
     }
 
@@ -226,6 +249,10 @@ impl<D: Live> Core<D> {
 
     /// Plans by what is known now, and publishes. The users of the pools in `at_once` are not handed over.
     fn publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
+        self.try_publish(at_once).inspect_err(|_| self.noticed.publish_failures += 1)
+    }
+
+    fn try_publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
         let news = self.steer(at_once);
         let effective = self.courses.effective(&self.desired);
         let facts = Facts { down: &self.down, overloaded: &self.overloaded };
@@ -260,7 +287,7 @@ impl<D: Live> Core<D> {
     ///
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.
-    pub fn change(&mut self, change: &Change, timing: Timing) -> Result<Done, Error> {
+    pub fn change(&mut self, change: &Change, timing: Timing, who: &Who) -> Result<Done, Error> {
         let (changes, mut done) = self.changes.with(&self.config, change)?;
         let pool = change.pool(&self.desired)?;
         let courses = self.courses.clone();
@@ -270,8 +297,7 @@ impl<D: Live> Core<D> {
             done += "; it was kept from going home, and goes now";
         }
         let at_once = if timing.now { BTreeSet::from([pool]) } else { BTreeSet::new() };
-        log::info!("asked for: {done}");
-        self.journal.record(What::ChangeRequested, "datapath", &done, &Who::Operator(None));
+        self.journal.record(What::ChangeRequested, "datapath", &done, who);
         let applied = self.apply(self.config.clone(), changes, &at_once);
         let Applied { notes, told } = applied.inspect_err(|error| {
             self.courses = courses;
@@ -285,13 +311,13 @@ impl<D: Live> Core<D> {
     ///
     /// # Errors
     /// When the file is wrong or changes what only a restart can; nothing has changed then.
-    pub fn reload(&mut self, timing: Timing) -> Result<Done, Error> {
+    pub fn reload(&mut self, timing: Timing, who: &Who) -> Result<Done, Error> {
         let reloaded = self.reload_file(timing);
         let (what, reason) = match &reloaded {
             Ok(done) => (What::Reload, done.done.join("; ")),
             Err(error) => (What::ReloadRefused, error.to_string()),
         };
-        self.journal.record(what, self.file.display().to_string(), reason, &Who::File);
+        self.journal.record(what, self.file.display().to_string(), reason, who);
         reloaded
     }
 
@@ -303,7 +329,11 @@ impl<D: Live> Core<D> {
                 "mend the file and reload again; until then nothing changes",
             )
         })?;
-        let fixed = only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        let mut fixed =
+            only_by_restart((&self.config.node, &self.config.limits), (&config.node, &config.limits));
+        if self.config.metrics != config.metrics {
+            fixed.push("metrics.listen");
+        }
         if !fixed.is_empty() {
             let what = format!("{} can't change while the daemon runs", fixed.join(", "));
             return Err(Error::new(Kind::Conflict, what, "put it back, or restart the daemon"));
@@ -333,7 +363,10 @@ impl<D: Live> Core<D> {
         let (desired, notes) = Desired::new(&config, &mut changes);
         let is_new = changes != self.changes;
         if is_new {
-            self.store.store_changes(&changes)?;
+            self.store.store_changes(&changes).map_err(|error| {
+                let mend = "nothing is changed; make room on the disk of node.state-dir, or let the daemon write there";
+                Error::new(Kind::Failed, told(&error), mend)
+            })?;
         }
         let before = std::mem::replace(&mut self.desired, desired);
         let (down, overloaded) = (self.down.clone(), self.overloaded.clone());

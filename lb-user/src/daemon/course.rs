@@ -26,8 +26,8 @@ impl<D: Live> Core<D> {
         let mut news = self.part_the_contradictory();
         self.planner.number(&self.courses.effective(&self.desired), &self.courses);
         let facts = Facts { down: &self.down, overloaded: &self.overloaded };
-        let moment =
-            Moment { now: Instant::now().into_std(), windows: self.desired.config.handover, at_once, facts };
+        self.steered = Instant::now().into_std();
+        let moment = Moment { now: self.steered, windows: self.desired.config.handover, at_once, facts };
         let mut judge = self.planner.judge(facts);
         news.extend(self.courses.advance(&self.desired, &mut judge, &moment));
         self.ended.extend(before.difference(&self.courses.numbers()));
@@ -86,7 +86,8 @@ impl<D: Live> Core<D> {
 
     /// When the courses have to be looked at again if nothing happens before.
     pub(super) fn wake(&self) -> Option<Instant> {
-        self.courses.wake(&self.desired, self.desired.config.handover).map(Instant::from_std)
+        let wake = self.courses.wake(&self.desired, self.desired.config.handover, self.steered);
+        wake.map(Instant::from_std)
     }
 
     /// A handover's time has come, or a backend's to go home.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use lb_common::layout::BackendCounter;
 
 use crate::datapath::image::Image;
-use crate::datapath::{Counters, Datapath, ScanLoop, Unnamed};
+use crate::datapath::{Counters, Datapath, Pins, ScanLoop, Unnamed, Vitals, boot_time_ns};
 
 /// A datapath that is live.
 pub trait Live: Send + 'static {
@@ -58,6 +58,18 @@ pub trait Live: Send + 'static {
     /// When they can't be written.
     fn reset_vip(&mut self, number: u32) -> Result<()>;
 
+    /// Leaves a heartbeat.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn beat(&mut self) -> Result<()>;
+
+    /// What the last heartbeat left.
+    fn vitals(&self) -> Vitals;
+
+    /// Sees to it that what must outlive the daemon does.
+    fn keep_pins(&mut self) -> Pins;
+
     /// Forgets the transactions that were recorded while this change was in progress.
     ///
     /// # Errors
@@ -102,6 +114,18 @@ impl Live for Datapath {
         Ok(self.reset_vip(number)?)
     }
 
+    fn beat(&mut self) -> Result<()> {
+        Ok(self.beat()?)
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.vitals()
+    }
+
+    fn keep_pins(&mut self) -> Pins {
+        self.keep_pins()
+    }
+
     fn forget_transactions(&mut self, change: u32) -> Result<()> {
         Ok(self.forget_transactions(change)?)
     }
@@ -122,6 +146,10 @@ pub struct InMemory {
     pub forgotten_changes: Vec<u32>,
     /// Does it refuse to publish?
     pub is_broken: bool,
+    /// What the last heartbeat left.
+    pub vitals: Vitals,
+    /// What is to be said of the pins.
+    pub pins: Pins,
 }
 
 impl Live for InMemory {
@@ -170,6 +198,19 @@ impl Live for InMemory {
         self.counters.changes.remove(&number);
         self.unnamed.retain(|unnamed| unnamed.vip != number);
         Ok(())
+    }
+
+    fn beat(&mut self) -> Result<()> {
+        self.vitals = self.vitals.beaten(boot_time_ns(), self.counters.forwarded());
+        Ok(())
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.vitals
+    }
+
+    fn keep_pins(&mut self) -> Pins {
+        self.pins.clone()
     }
 
     fn forget_transactions(&mut self, change: u32) -> Result<()> {

@@ -19,6 +19,7 @@ mod membership;
 #[cfg(test)]
 mod order_tests;
 mod run;
+mod service;
 mod setup;
 #[cfg(test)]
 mod source_tests;
@@ -29,6 +30,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watchdog;
 
 pub use core::Core;
 pub(crate) use digests::digests;

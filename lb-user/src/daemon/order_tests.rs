@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::fixture::{Daemon, Home};
+use super::journal::Who;
 use super::live::InMemory;
 use crate::config::Member;
 use crate::control::api::{Digest, Timing};
@@ -70,10 +71,10 @@ impl Daemon {
         match fact {
             Fact::Health(name, to) => self.hear(&[(name, *to)]),
             Fact::State(name, state) => {
-                drop(self.core.change(&Change::State(named(name), *state), LATER).unwrap())
+                drop(self.core.change(&Change::State(named(name), *state), LATER, &Who::Daemon).unwrap())
             }
             Fact::Weight(name, weight) => {
-                drop(self.core.change(&Change::Weight(named(name), *weight), LATER).unwrap());
+                drop(self.core.change(&Change::Weight(named(name), *weight), LATER, &Who::Daemon).unwrap());
             }
             Fact::Members(is_there) => self.give(if *is_there { 5 } else { 4 }),
         }

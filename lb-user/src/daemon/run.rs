@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,19 +11,22 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::core::{Core, Start};
+use super::journal::Who;
+use super::service::Service;
 use super::setup;
 use super::sources::Sources;
 use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::{Interface, Timing};
+use crate::control::scrape;
 use crate::control::server::{self, Job};
 use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
 use crate::source::{Followers, News};
 
-/// How long to wait before publishing is tried again after it failed.
-const RETRY: Duration = Duration::from_secs(1);
+/// How often a heartbeat is left, and what could not be published is tried again.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether backends have fallen silent under traffic.
 const LOOK: Duration = Duration::from_millis(250);
@@ -53,7 +57,9 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     let mut sources = Sources::new(Followers::new(source_news), store.sources()?);
     sources.first_answers(&config, &mut members).await;
     let node = config.node.clone();
-    let explain = server::LiveExplain { pin_dir: node.pin_dir.clone(), sizes };
+    let beside = Arc::new(server::OfPins { pin_dir: node.pin_dir.clone(), sizes });
+    let figures = setup::bind_metrics(config.metrics.listen).await?;
+    let network_now = setup::network(&config, &store).await?;
     let start = Start {
         file: file.to_owned(),
         config,
@@ -62,10 +68,13 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         store,
         sources,
         datapath,
-        network: Network { local: setup::local_addresses(), ..Network::default() },
+        network: network_now,
         is_adopted: found != Adopted::Fresh,
     };
     let mut core = Core::start(start, health_events)?;
+    for interface in core.datapath.replace_elders()? {
+        log::info!("{interface} carries this program now, in the place of the other layout's");
+    }
     let interfaces = attach(&mut core.datapath, &node.interfaces, node.xdp_mode).inspect_err(|_| {
         // What an earlier daemon left goes on forwarding; what is this one's alone must not stay behind.
         if found == Adopted::Fresh
@@ -74,9 +83,15 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
             log::error!("not all could be detached again: {error}");
         }
     })?;
+    if let Err(error) = core.datapath.hold() {
+        log::warn!("pins that somebody removes will not be made again: {error}");
+    }
     let watcher = Watcher::spawn(node.interfaces.clone(), Vec::new(), network_events);
     core.attached(interfaces, watcher);
-    let server = tokio::spawn(server::serve(listener, jobs, explain));
+    if let Some(figures) = figures {
+        tokio::spawn(scrape::serve_metrics(figures, jobs.clone(), beside.clone()));
+    }
+    let server = tokio::spawn(server::serve(listener, jobs, beside));
     log::info!("siplb {} serves on {}", env!("CARGO_PKG_VERSION"), node.socket.display());
 
     let events = core.datapath.events()?;
@@ -115,15 +130,22 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
     let listen = |kind: SignalKind| signal(kind).context("signals can't be listened to");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut reload = listen(SignalKind::hangup())?;
-    let mut retry = interval(RETRY);
-    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut service = Service::found();
+    service.ready(core.in_short());
+    let mut second = interval(TICK);
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            _ = terminate.recv() => return end("SIGTERM"),
-            _ = interrupt.recv() => return end("SIGINT"),
+            _ = terminate.recv() => return end(&service, "SIGTERM"),
+            _ = interrupt.recv() => return end(&service, "SIGINT"),
+            // Before all that others can send, so that a flood of it does not look like death.
+            _ = second.tick() => {
+                core.tick();
+                service.alive(core.in_short());
+            }
             Some(first) = inputs.health.recv() => core.health(with_waiting(first, &mut inputs.health)),
             Some(job) = inputs.requests.recv() => job(&mut core),
             Some(first) = inputs.network.recv() => {
@@ -133,11 +155,12 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
             Some(first) = inputs.members.recv() => core.members(with_waiting(first, &mut inputs.members)),
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
-                if let Err(error) = core.reload(Timing::default()) {
+                service.reloading();
+                if let Err(error) = core.reload(Timing::default(), &Who::File) {
                     log::error!("the configuration stays as it is: {error}");
                 }
+                service.ready(core.in_short());
             }
-            _ = retry.tick() => core.retry(),
             () = until(core.wake()) => core.turn(),
             _ = look.tick() => core.look(),
             // Last, since whoever forges such packets could keep it busy.
@@ -163,7 +186,8 @@ fn with_waiting<T>(first: T, more: &mut UnboundedReceiver<T>) -> Vec<T> {
     events
 }
 
-fn end(signal: &str) -> Result<()> {
+fn end(service: &Service, signal: &str) -> Result<()> {
+    service.stopping();
     log::info!("{signal}: ending. Packets are forwarded on as they are now; `siplb detach` stops that");
     Ok(())
 }

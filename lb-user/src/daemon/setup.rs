@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::stat::{Mode, umask};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 
+use super::store::Store;
 use crate::config::Config;
 use crate::datapath::Sizes;
+use crate::net::{self, Network};
+use crate::pool::Desired;
 
 /// Permissions of the control socket: for its owner and group.
 const SOCKET_MODE: u32 = 0o660;
@@ -65,6 +68,20 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile)> {
     Ok((listener, file))
 }
 
+/// Binds the address of `[metrics]`, if there is one.
+///
+/// # Errors
+/// When it can't be listened on.
+pub(super) async fn bind_metrics(listen: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = listen else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => {
+            bail!("{address} can't be listened on ({error}): mend metrics.listen, or end who is there")
+        }
+    }
+}
+
 /// The sizes of the kernel's maps.
 pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
     let limits = &config.limits;
@@ -78,6 +95,18 @@ pub(crate) fn sizes(config: &Config, fingerprint: u32) -> Sizes {
         transactions: limits.transactions,
         fingerprint,
     }
+}
+
+/// What is known of the network before anything is published. The next hops are among it: where an earlier daemon left
+/// a datapath, a state without them would lose what can't go without (`dsr`, `ipip`).
+pub(super) async fn network(config: &Config, store: &Store) -> Result<Network> {
+    let (desired, _) = Desired::new(config, &mut store.changes()?);
+    let backends: BTreeSet<IpAddr> = desired.backends().map(|(_, backend)| backend.address).collect();
+    let backends: Vec<IpAddr> = backends.into_iter().collect();
+    Ok(net::look(&config.node.interfaces, &backends).await.unwrap_or_else(|error| {
+        log::warn!("the network can't be looked at yet: {error}");
+        Network { local: local_addresses(), ..Network::default() }
+    }))
 }
 
 /// The addresses of this node; answers to its checks are addressed to them.

@@ -1,6 +1,7 @@
 //! What the daemon makes of what sources say.
 
 use super::fixture::{Daemon, Home};
+use super::journal::Who;
 use super::live::InMemory;
 use crate::config::Member;
 use crate::control::api::Timing;
@@ -59,8 +60,8 @@ async fn what_a_source_gives_lies_under_the_operators_changes() {
     daemon.told(three());
     assert_eq!(daemon.backends(), ["a1 active", "a2 active", "b1 active"], "by name, whatever the order");
     let named = |name: &str| Named { pool: None, name: name.to_owned() };
-    daemon.core.change(&Change::State(named("b1"), State::Draining), NOW).unwrap();
-    daemon.core.change(&Change::Remove(named("a2")), NOW).unwrap();
+    daemon.core.change(&Change::State(named("b1"), State::Draining), NOW, &Who::Daemon).unwrap();
+    daemon.core.change(&Change::Remove(named("a2")), NOW, &Who::Daemon).unwrap();
     daemon.told([three(), vec![member("c1", 4, "c")]].concat());
     assert_eq!(daemon.backends(), ["a1 active", "b1 draining", "c1 active"]);
     daemon.told(vec![member("a1", 1, "a"), member("c1", 4, "c")]);
@@ -127,13 +128,13 @@ async fn a_file_that_contradicts_the_members_is_refused() {
     let mut daemon = started(&home);
     daemon.told(three());
     home.write_with_source("names = [\"10.0.0.1:5060\"]");
-    let refusal = daemon.core.reload(NOW).unwrap_err();
+    let refusal = daemon.core.reload(NOW, &Who::Daemon).unwrap_err();
     assert_eq!(refusal.kind, Kind::Conflict, "{refusal}");
     assert!(refusal.what.contains("as the members go that sources gave"), "{refusal}");
     assert_eq!(daemon.backends().len(), 3);
 
     home.write(&["a1 10.0.0.1 a 0"]);
-    daemon.core.reload(NOW).unwrap();
+    daemon.core.reload(NOW, &Who::Daemon).unwrap();
     assert_eq!(daemon.backends(), ["a1 active"], "the file lists them itself now");
     daemon.told(three());
     assert_eq!(daemon.backends(), ["a1 active"], "nobody asks the source any more");

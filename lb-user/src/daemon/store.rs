@@ -168,10 +168,14 @@ impl Store {
 /// Replaces a file in one step.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+        // On a full disk not even half a file is to stay; what counts is the error at hand.
+        let _ = fs::remove_file(&new);
+    })?;
     // The rename itself is in the folder.
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -7,6 +7,7 @@ use lb_common::layout::{BackendCounter, Counter};
 use lb_common::reason::Reason;
 
 use super::fixture::{Daemon, Home};
+use super::journal::Who;
 use super::live::InMemory;
 use crate::control::api::Timing;
 use crate::control::error::Kind;
@@ -157,7 +158,7 @@ async fn a_backend_that_falls_silent_is_looked_at_and_stays_what_it_is() {
 async fn news_of_a_backend_that_is_gone_mean_nothing() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    daemon.core.change(&Change::Remove(named("b1")), NOW).unwrap();
+    daemon.core.change(&Change::Remove(named("b1")), NOW, &Who::Daemon).unwrap();
     let before = daemon.core.datapath.generation;
     daemon.hear(&[("b1", Health::Down)]);
     assert_eq!(daemon.core.datapath.generation, before);
@@ -167,7 +168,7 @@ async fn news_of_a_backend_that_is_gone_mean_nothing() {
 async fn changes_are_live_at_once_and_outlive_a_restart() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    let done = daemon.core.change(&Change::State(named("a1"), State::Draining), NOW).unwrap();
+    let done = daemon.core.change(&Change::State(named("a1"), State::Draining), NOW, &Who::Daemon).unwrap();
     assert_eq!(
         (done.done.as_slice(), done.generation),
         (
@@ -178,7 +179,7 @@ async fn changes_are_live_at_once_and_outlive_a_restart() {
             2
         )
     );
-    daemon.core.change(&Change::Weight(named("b1"), 300), NOW).unwrap();
+    daemon.core.change(&Change::Weight(named("b1"), 300), NOW, &Who::Daemon).unwrap();
     daemon.hear(&[("b1", Health::Down)]);
     assert_eq!(daemon.serving(), ["a2", "-"]);
     let image = daemon.core.datapath.image.clone();
@@ -200,7 +201,7 @@ async fn changes_are_live_at_once_and_outlive_a_restart() {
 async fn a_handover_outlives_a_restart() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    let done = daemon.core.change(&Change::Remove(named("b1")), HANDED_OVER).unwrap().done;
+    let done = daemon.core.change(&Change::Remove(named("b1")), HANDED_OVER, &Who::Daemon).unwrap().done;
     assert_eq!(
         done,
         [
@@ -246,7 +247,7 @@ async fn what_contradicts_the_leaving_ends_their_handover() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
     home.write(&["a1 10.0.0.1 a 0", "a2 10.0.0.2 a 1", "c1 10.0.0.3 c 0"]);
-    let done = daemon.core.reload(HANDED_OVER).unwrap().done;
+    let done = daemon.core.reload(HANDED_OVER, &Who::Daemon).unwrap().done;
     assert!(done.iter().any(|sentence| sentence.contains("have moved at once")), "{done:?}");
     assert_eq!(daemon.serving(), ["a1", "c1"]);
 }
@@ -256,7 +257,8 @@ async fn what_can_not_be_published_is_not_changed() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
     daemon.core.datapath.is_broken = true;
-    let refusal = daemon.core.change(&Change::State(named("a1"), State::Maintenance), NOW).unwrap_err();
+    let refusal =
+        daemon.core.change(&Change::State(named("a1"), State::Maintenance), NOW, &Who::Daemon).unwrap_err();
     assert_eq!((refusal.kind, refusal.what.as_str()), (Kind::Failed, "the datapath is broken"));
     assert_eq!(daemon.core.backends().unwrap()[0].state, State::Active);
     daemon.hear(&[("b1", Health::Down)]);
@@ -272,20 +274,20 @@ async fn what_can_not_be_published_is_not_changed() {
 async fn a_reload_takes_the_file_and_keeps_what_still_applies() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
-    daemon.core.change(&Change::State(named("a1"), State::Draining), NOW).unwrap();
+    daemon.core.change(&Change::State(named("a1"), State::Draining), NOW, &Who::Daemon).unwrap();
     daemon.hear(&[("b1", Health::Down)]);
     home.write(&["a1 10.0.0.1 a 0", "a2 10.0.0.2 a 1", "b1 10.0.0.33 b 0"]);
-    let done = daemon.core.reload(HANDED_OVER).unwrap().done;
+    let done = daemon.core.reload(HANDED_OVER, &Who::Daemon).unwrap().done;
     assert_eq!(done, ["backend p/b1 is changed"]);
     assert_eq!(daemon.serving(), ["a2", "b1"], "what is elsewhere now is not known to be down");
 
     let generation = daemon.core.datapath.generation;
     home.write(&["a1 10.0.0.1 a 0", "a1 10.0.0.2 a 1"]);
-    assert_eq!(daemon.core.reload(HANDED_OVER).unwrap_err().kind, Kind::Bad);
+    assert_eq!(daemon.core.reload(HANDED_OVER, &Who::Daemon).unwrap_err().kind, Kind::Bad);
     let text =
         std::fs::read_to_string(home.file()).unwrap().replace("eth0", "eth1").replace("\"a1\"", "\"a9\"");
     std::fs::write(home.file(), text.replacen("a9", "a1", 1)).unwrap();
-    let refusal = daemon.core.reload(HANDED_OVER).unwrap_err();
+    let refusal = daemon.core.reload(HANDED_OVER, &Who::Daemon).unwrap_err();
     assert_eq!(
         (refusal.kind, refusal.what.as_str()),
         (Kind::Conflict, "node.interfaces can't change while the daemon runs")
@@ -293,7 +295,7 @@ async fn a_reload_takes_the_file_and_keeps_what_still_applies() {
     assert_eq!(daemon.core.datapath.generation, generation);
 
     home.write(&["b1 10.0.0.33 b 0"]);
-    let done = daemon.core.reload(HANDED_OVER).unwrap().done;
+    let done = daemon.core.reload(HANDED_OVER, &Who::Daemon).unwrap().done;
     assert_eq!(
         done,
         [
@@ -322,7 +324,7 @@ async fn counters_go_by_name_and_start_anew_with_a_new_one() {
     assert_eq!(status.pools[0].backends[2].requests.packets, 2);
     assert_eq!(status.pools[0].backends.iter().map(|backend| backend.slots).sum::<u32>(), 65_537);
 
-    daemon.core.change(&Change::Remove(named("b1")), NOW).unwrap();
+    daemon.core.change(&Change::Remove(named("b1")), NOW, &Who::Daemon).unwrap();
     let backend = NewBackend {
         name: "c1".into(),
         address: "10.0.0.9".parse().unwrap(),
@@ -332,7 +334,7 @@ async fn counters_go_by_name_and_start_anew_with_a_new_one() {
         weight: None,
         aliases: Vec::new(),
     };
-    daemon.core.change(&Change::Add { pool: "p".into(), backend }, NOW).unwrap();
+    daemon.core.change(&Change::Add { pool: "p".into(), backend }, NOW, &Who::Daemon).unwrap();
     let c1 = daemon.core.backends().unwrap().pop().unwrap();
     assert_eq!((c1.name.as_str(), c1.requests.packets), ("c1", 0));
 }

@@ -49,9 +49,11 @@ impl<D: Live> Core<D> {
             uptime_s: self.started.elapsed().as_secs(),
             fingerprint: fingerprint(self.fingerprint),
             interfaces: self.interfaces.clone(),
+            watchdog: self.watchdog(),
             pools: self.desired.config.pools.iter().map(pool).collect(),
             vips: self.desired.config.vips.iter().map(|vip| self.vip(vip, &counters)).collect(),
             reasons: reasons(counters.vips.values().flatten()),
+            no_vip: reasons(counters.vips.get(&0).into_iter().flatten()),
         })
     }
 

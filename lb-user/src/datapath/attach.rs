@@ -137,27 +137,34 @@ fn refusal(interface: &str, index: u32, mode: Mode, source: io::Error) -> Attach
     AttachError::Mode { interface, mode, source, mend }
 }
 
-/// Takes the program off all interfaces and removes the pins; traffic then meets the network stack alone. Returns the
-/// interfaces. Works without a daemon.
+/// Takes the program off all interfaces and removes the pins, those of other layouts as well; traffic then meets the network
+/// stack alone. Returns the interfaces. Works without a daemon.
 ///
 /// # Errors
 /// When a pin can't be removed.
 pub fn detach(pin_dir: &Path) -> Result<Vec<String>, DatapathError> {
-    let folder = pins::folder(pin_dir);
     let mut interfaces = Vec::new();
-    for link in read_dir(&pins::links(&folder))? {
-        let file = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for (_, folder) in pins::layouts(pin_dir)? {
+        interfaces.extend(remove(&folder)?);
+    }
+    Ok(interfaces)
+}
+
+/// Removes what is pinned in the folder of one layout, links first, and returns their interfaces.
+pub(super) fn remove(folder: &Path) -> Result<Vec<String>, DatapathError> {
+    let mut interfaces = Vec::new();
+    for link in read_dir(&pins::links(folder))? {
         fs::remove_file(&link).doing("remove the pin of a link")?;
-        interfaces.push(pins::interface(&file));
+        interfaces.push(pins::interface_of(&link));
     }
     for file in read_dir(&folder.join("maps"))? {
         fs::remove_file(&file).doing("remove the pin of a map")?;
     }
     for (path, is_folder) in [
-        (pins::program(&folder), false),
+        (pins::program(folder), false),
         (folder.join("maps"), true),
-        (pins::links(&folder), true),
-        (folder.clone(), true),
+        (pins::links(folder), true),
+        (folder.to_owned(), true),
     ] {
         let removed = if is_folder { fs::remove_dir(&path) } else { fs::remove_file(&path) };
         match removed {

@@ -1,20 +1,21 @@
 //! The counters, read from their per-CPU maps and summed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use aya::{
     Ebpf,
-    maps::{MapData, PerCpuArray, PerCpuValues},
+    maps::{Map, MapData, PerCpuArray, PerCpuValues},
     util::nr_cpus,
 };
 use lb_common::{
     layout::{BackendCounter, ChangeCounter, Counter},
-    reason::REASON_NUMBERS,
+    reason::{REASON_NUMBERS, Reason, Verdict},
 };
 
 use super::{
     error::{DatapathError, Doing},
     maps::{As, take},
+    pins,
 };
 
 /// All counters at one time. What was never counted is not in them.
@@ -26,6 +27,18 @@ pub struct Counters {
     pub backends: BTreeMap<u32, BackendCounter>,
     /// Requests of keys that a change in progress moves, by number of the VIP.
     pub changes: BTreeMap<u32, ChangeCounter>,
+}
+
+impl Counters {
+    /// How many packets were forwarded.
+    pub fn forwarded(&self) -> u64 {
+        let all = self.vips.values().flatten();
+        let is_forward = |number: u8| {
+            Reason::from_number(number).is_some_and(|reason| reason.verdict() == Verdict::Forward)
+        };
+        let forwarded = all.filter(|(number, _)| is_forward(**number));
+        forwarded.map(|(_, counter)| counter.packets).sum()
+    }
 }
 
 /// The maps of counters.
@@ -42,6 +55,20 @@ impl CounterMaps {
             vips: take(object, "COUNTERS")?,
             backends: take(object, "BACKEND_COUNTERS")?,
             changes: take(object, "CHANGES")?,
+        })
+    }
+
+    /// Opens the pinned maps.
+    pub(super) fn pinned(folder: &Path) -> Result<Self, DatapathError> {
+        const WHAT: &str = "open the pinned counters";
+        let open = |name| MapData::from_pin(pins::map(folder, name)).map(Map::PerCpuArray);
+        let vips = open("COUNTERS").doing(WHAT)?;
+        let backends = open("BACKEND_COUNTERS").doing(WHAT)?;
+        let changes = open("CHANGES").doing(WHAT)?;
+        Ok(Self {
+            vips: PerCpuArray::try_from(vips).doing(WHAT)?,
+            backends: PerCpuArray::try_from(backends).doing(WHAT)?,
+            changes: PerCpuArray::try_from(changes).doing(WHAT)?,
         })
     }
 
@@ -87,6 +114,19 @@ impl CounterMaps {
             Ok((*id, of_backend(&values)))
         };
         ids.iter().map(read).collect()
+    }
+
+    /// How many packets were forwarded to and from these VIPs.
+    pub(super) fn forwarded(&self, vips: impl IntoIterator<Item = u32>) -> Result<u64, DatapathError> {
+        let mut packets = 0;
+        for vip in vips {
+            for reason in Reason::ALL.iter().filter(|reason| reason.verdict() == Verdict::Forward) {
+                let index = vip * REASON_NUMBERS as u32 + u32::from(*reason as u8);
+                let values = self.vips.get(&index, 0).doing("read the counters")?;
+                packets += values.iter().map(|value| value.0.packets).sum::<u64>();
+            }
+        }
+        Ok(packets)
     }
 
     /// Sets a backend's counters to zero.

@@ -1,15 +1,18 @@
-//! The mapped `META` map: the one store that makes a new state live.
+//! The mapped `META` map: the one store that makes a new state live, and the daemon's heartbeat.
 
 use std::{
     os::fd::{AsFd, AsRawFd},
     ptr::NonNull,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use aya::maps::{Map, MapData};
 use lb_common::layout::Meta;
 
-use super::error::{DatapathError, Doing};
+use super::{
+    error::{DatapathError, Doing},
+    watchdog::Vitals,
+};
 
 /// The map's one value, shared with the kernel program.
 pub(super) struct MappedMeta {
@@ -62,6 +65,37 @@ impl MappedMeta {
         // SAFETY: as for the generation.
         unsafe { AtomicU32::from_ptr(&raw mut (*self.meta.as_ptr()).fingerprint) }
             .store(fingerprint, Ordering::Relaxed);
+    }
+
+    /// The cells of the heartbeat, in the order of [`Vitals`]' fields.
+    fn vital_cells(&self) -> [&AtomicU64; 4] {
+        let meta = self.meta.as_ptr();
+        // SAFETY: as for the generation; the fields are aligned, since `Meta` is `repr(C)` and the mapping begins a page.
+        unsafe {
+            [
+                AtomicU64::from_ptr(&raw mut (*meta).heartbeat_ns),
+                AtomicU64::from_ptr(&raw mut (*meta).heartbeat_packets),
+                AtomicU64::from_ptr(&raw mut (*meta).alone_ns),
+                AtomicU64::from_ptr(&raw mut (*meta).alone_packets),
+            ]
+        }
+    }
+
+    /// What the last heartbeat left.
+    pub(super) fn vitals(&self) -> Vitals {
+        let [heartbeat_ns, heartbeat_packets, alone_ns, alone_packets] =
+            self.vital_cells().map(|cell| cell.load(Ordering::Acquire));
+        Vitals { heartbeat_ns, heartbeat_packets, alone_ns, alone_packets }
+    }
+
+    /// Leaves a heartbeat.
+    pub(super) fn set_vitals(&self, vitals: Vitals) {
+        let Vitals { heartbeat_ns, heartbeat_packets, alone_ns, alone_packets } = vitals;
+        let values = [heartbeat_ns, heartbeat_packets, alone_ns, alone_packets];
+        // The time last, so that nobody reads it with older counts.
+        for (cell, value) in self.vital_cells().into_iter().zip(values).rev() {
+            cell.store(value, Ordering::Release);
+        }
     }
 }
 

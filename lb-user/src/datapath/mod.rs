@@ -7,10 +7,12 @@
 mod attach;
 mod counters;
 pub mod decap;
+mod elders;
 mod error;
 mod events;
 mod explain;
 mod grace;
+mod held;
 pub mod image;
 #[cfg(feature = "log")]
 mod kernel_log;
@@ -24,6 +26,7 @@ mod publish;
 mod scan_loop;
 mod transactions;
 mod unnamed;
+mod watchdog;
 mod xdp_on;
 
 pub use attach::{Attached, Mode, detach};
@@ -32,10 +35,12 @@ pub use error::{AttachError, DatapathError, DecapError, OpenError};
 pub use events::Events;
 pub use explain::{Explained, Explainer};
 pub use grace::can_wait;
+pub use held::Pins;
 pub use image::Image;
 pub use object::{Code, Sizes};
 pub use open::{Adopted, Datapath};
 pub use pins::is_on_bpffs;
 pub use scan_loop::ScanLoop;
 pub use unnamed::Unnamed;
+pub use watchdog::{Pinned, SILENCE, Vitals, boot_time_ns};
 pub use xdp_on::{Carried, Program, carried};

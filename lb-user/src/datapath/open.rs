@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -20,14 +21,18 @@ use nix::fcntl::Flock;
 
 use super::{
     Counters, Events, Image, Sizes, Unnamed,
+    attach::remove,
     counters::CounterMaps,
+    elders::Elder,
     error::{DatapathError, Doing, OpenError},
+    held::{Held, Pins},
     maps::{As, StateMaps},
     object::{self, Code, Maps},
     pins,
     publish::Publisher,
     transactions::Transactions,
     unnamed::UnnamedMap,
+    watchdog::{Vitals, boot_time_ns},
 };
 
 /// What was found where the pins belong.
@@ -39,15 +44,18 @@ pub enum Adopted {
     Same,
     /// Another one, which was replaced in place.
     Replaced,
+    /// A datapath of the layout with this number, whose place [`Datapath::replace_elders`] takes.
+    Elder(u32),
 }
 
 impl std::fmt::Display for Adopted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Fresh => "made anew",
-            Self::Same => "adopted",
-            Self::Replaced => "adopted, program replaced",
-        })
+        match self {
+            Self::Fresh => f.write_str("made anew"),
+            Self::Same => f.write_str("adopted"),
+            Self::Replaced => f.write_str("adopted, program replaced"),
+            Self::Elder(abi) => write!(f, "made anew, to take the place of the one of layout {abi}"),
+        }
     }
 }
 
@@ -59,8 +67,13 @@ pub struct Datapath {
     transactions: Transactions,
     counters: CounterMaps,
     unnamed: UnnamedMap,
+    /// Numbers of VIPs that may have been counted for.
+    counted: BTreeSet<u32>,
+    held: Held,
+    /// Datapaths of other layouts, whose place this one is to take.
+    pub(super) elders: Vec<Elder>,
     /// Nobody else publishes while this is held.
-    _lock: Flock<fs::File>,
+    lock: Flock<fs::File>,
 }
 
 impl Datapath {
@@ -75,12 +88,16 @@ impl Datapath {
         if let Some(meta) = &pinned {
             compare(meta, sizes)?;
         }
-        let opened = Self::open_locked(folder, lock, sizes, pinned.is_none());
+        let elders = Elder::all(pin_dir)?;
+        let elder = elders.first().map(|elder| Adopted::Elder(elder.abi));
+        let opened = Self::open_locked(folder.clone(), lock, sizes, pinned.is_none());
         if opened.is_err() && pinned.is_none() {
             // Half of a datapath that never was: nobody is to adopt that. The error that counts is the one at hand.
-            let _ = super::detach(pin_dir);
+            let _ = remove(&folder);
         }
-        opened
+        let (datapath, adopted) = opened?;
+        let adopted = if adopted == Adopted::Fresh { elder.unwrap_or(adopted) } else { adopted };
+        Ok((Self { elders, ..datapath }, adopted))
     }
 
     fn open_locked(
@@ -98,7 +115,19 @@ impl Datapath {
         let unnamed = UnnamedMap::take(&mut object)?;
         let transactions = Transactions::take(&mut object)?;
         let publisher = Publisher::new(state)?;
-        let mut datapath = Self { object, folder, publisher, transactions, counters, unnamed, _lock: lock };
+        let counted = counters.read()?.vips.into_keys().collect();
+        let mut datapath = Self {
+            object,
+            folder,
+            publisher,
+            transactions,
+            counters,
+            unnamed,
+            counted,
+            held: Held::default(),
+            elders: Vec::new(),
+            lock,
+        };
         let adopted = datapath.take_over()?;
         Ok((datapath, adopted))
     }
@@ -125,7 +154,43 @@ impl Datapath {
     /// # Errors
     /// When the kernel refuses a write; what is live stays live.
     pub fn publish(&mut self, image: &Image) -> Result<u32, DatapathError> {
+        self.counted.extend(image.vips.keys());
         self.publisher.publish(image)
+    }
+
+    /// Leaves a heartbeat in the datapath.
+    ///
+    /// # Errors
+    /// When the counters can't be read.
+    pub fn beat(&mut self) -> Result<(), DatapathError> {
+        let forwarded = self.counters.forwarded(self.counted.iter().copied())?;
+        let meta = &self.publisher.maps.meta;
+        meta.set_vitals(meta.vitals().beaten(boot_time_ns(), forwarded));
+        Ok(())
+    }
+
+    /// What the last heartbeat left.
+    pub fn vitals(&self) -> Vitals {
+        self.publisher.maps.meta.vitals()
+    }
+
+    /// Holds what is pinned now; to be called again when that changes.
+    ///
+    /// # Errors
+    /// When a pin can't be opened.
+    pub fn hold(&mut self) -> Result<(), DatapathError> {
+        self.held = Held::open(&self.folder)?;
+        Ok(())
+    }
+
+    /// Sees to it that the pins are there.
+    pub fn keep_pins(&mut self) -> Pins {
+        let pins = self.folder.parent().map_or(Pins::Kept, |pin_dir| self.held.keep(pin_dir));
+        // What was locked is a folder that nobody finds any more.
+        if let (Pins::Mended, Ok(lock)) = (&pins, pins::lock(&self.folder)) {
+            self.lock = lock;
+        }
+        pins
     }
 
     /// The live generation; 0 before the first.
@@ -204,16 +269,15 @@ impl Datapath {
     }
 }
 
-/// Puts a loaded program in the place of the one that a pinned link holds.
-pub(super) fn replace_under(program: &mut Xdp, link: &Path) -> Result<(), DatapathError> {
+/// Puts a loaded program in the place of the one that a pinned link holds, unless its interface is gone.
+pub(super) fn replace_under(program: &mut Xdp, link: &Path) -> Result<bool, DatapathError> {
     let link = PinnedLink::from_pin(link).doing("open a pinned link")?;
     // A link whose interface went away can't be updated; `attach` makes it anew.
     let link = XdpLink::try_from(FdLink::from(link)).doing("open a pinned link")?;
-    if let Ok(id) = program.attach_to_link(link) {
-        // The pin keeps the link; dropping the descriptor does not end it.
-        drop(program.take_link(id).doing("let go of a link")?);
-    }
-    Ok(())
+    let Ok(id) = program.attach_to_link(link) else { return Ok(false) };
+    // The pin keeps the link; dropping the descriptor does not end it.
+    drop(program.take_link(id).doing("let go of a link")?);
+    Ok(true)
 }
 
 /// Pins a loaded program where another one may be pinned already.
@@ -228,7 +292,7 @@ pub(super) fn pin_program(program: &mut Xdp, path: &Path) -> Result<(), Datapath
 }
 
 /// The pinned `META`, if there is one.
-fn pinned_meta(folder: &Path) -> Result<Option<Meta>, OpenError> {
+pub(super) fn pinned_meta(folder: &Path) -> Result<Option<Meta>, OpenError> {
     let path = pins::map(folder, "META");
     match path.try_exists() {
         Ok(true) => {}

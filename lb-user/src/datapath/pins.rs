@@ -12,11 +12,21 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-use super::error::OpenError;
+use super::{
+    error::{DatapathError, OpenError},
+    open::read_dir,
+};
 
 /// The folder of this layout.
 pub(super) fn folder(pin_dir: &Path) -> PathBuf {
     pin_dir.join(format!("v{ABI}"))
+}
+
+/// The folders of all layouts that are there, with their numbers.
+pub(super) fn layouts(pin_dir: &Path) -> Result<Vec<(u32, PathBuf)>, DatapathError> {
+    let number = |folder: &Path| folder.file_name()?.to_str()?.strip_prefix('v')?.parse().ok();
+    let folders = read_dir(pin_dir)?.into_iter();
+    Ok(folders.filter_map(|folder| Some((number(&folder)?, folder))).collect())
 }
 
 /// A map. Dots are not allowed in names on bpffs; none of ours has one.
@@ -45,8 +55,13 @@ fn file(interface: &str) -> String {
 }
 
 /// The interface of a link's file name.
-pub(super) fn interface(file: &str) -> String {
+fn interface(file: &str) -> String {
     file.replace("%2e", ".").replace("%25", "%")
+}
+
+/// The interface of a link's pin.
+pub(super) fn interface_of(link: &Path) -> String {
+    interface(&link.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// The folder of what `siplb decap` attached to an interface.

@@ -218,9 +218,11 @@ mod tests {
             uptime_s: 1,
             fingerprint: "00001234".to_owned(),
             interfaces: Vec::new(),
+            watchdog: api::Watchdog::default(),
             vips: Vec::new(),
             pools: vec![pool],
             reasons: api::Reasons::new(),
+            no_vip: api::Reasons::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::{Forward, XdpMode};
 use crate::control::api;
-use crate::datapath::{Carried, ScanLoop};
+use crate::datapath::{Carried, Pinned, ScanLoop};
 use crate::net::{Survey, sysctl};
 
 /// What was looked at.
@@ -21,6 +21,8 @@ pub struct Facts {
     pub(super) network: Network,
     /// The daemon, if there is one.
     pub(super) daemon: Daemon,
+    /// What is pinned, whoever pinned it; none where nothing is.
+    pub(super) pinned: Result<Option<Pinned>, String>,
 }
 
 /// What the configuration asks for, and the daemon's changes at run time where one runs.

@@ -2,7 +2,7 @@
 //!
 //! [`Facts::read`] (`read`, `ethtool`) looks at kernel, process, interfaces, network and daemon, and changes nothing but
 //! that the kernel looks for neighbours that it doesn't know. [`judge`] makes findings of the facts, purely, one file a
-//! concern: `machine`, `interface`, `network`, `daemon`.
+//! concern: `machine`, `interface`, `network`, `watchdog`, `daemon`.
 //!
 //! Invariant: what could not be found out is told as unknown, by a warning, and never as ok.
 mod daemon;
@@ -15,6 +15,7 @@ mod interface;
 mod machine;
 mod network;
 mod read;
+mod watchdog;
 
 pub use facts::Facts;
 pub use finding::{Finding, Verdict};
@@ -26,6 +27,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         findings.extend(interface::judge(interface, &facts.wanted));
     }
     findings.extend(network::judge(&facts.network, &facts.wanted));
+    findings.extend(watchdog::judge(&facts.pinned, &facts.daemon, &facts.interfaces));
     findings.extend(daemon::judge(&facts.daemon, &facts.interfaces, &facts.wanted));
     findings
 }

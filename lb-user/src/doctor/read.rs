@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::ethtool::{Ethtool, UDP_V4_FLOW, UDP_V6_FLOW};
 use super::facts::{Backend, Card, Daemon, Facts, Interface, Machine, Network, Wanted};
@@ -11,8 +12,11 @@ use crate::config::Config;
 use crate::control::api;
 use crate::control::client::{Client, ClientError};
 use crate::daemon::sizes;
-use crate::datapath::{Code, Explainer, Image, ScanLoop, can_wait, carried, is_on_bpffs};
+use crate::datapath::{Code, Explainer, Image, Pinned, ScanLoop, can_wait, carried, is_on_bpffs};
 use crate::net::{self, Survey, sysctl};
+
+/// A daemon that needs longer than this for an answer hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where procfs is mounted.
 const PROC: &str = "/proc";
@@ -33,8 +37,9 @@ impl Facts {
             // Whether there are any is not known.
             Err(_) => Vec::new(),
         };
+        let pinned = Pinned::read(&config.node.pin_dir).map_err(|error| error.to_string());
         let runs = matches!(daemon, Daemon::Answers { .. });
-        Self { machine: machine(config, runs), interfaces, network, daemon, wanted }
+        Self { machine: machine(config, runs), interfaces, network, daemon, pinned, wanted }
     }
 }
 
@@ -124,7 +129,7 @@ async fn network(wanted: &Wanted) -> Network {
 }
 
 async fn daemon(socket: &Path, forget: bool) -> Daemon {
-    let client = Client::new(socket);
+    let client = Client::new(socket).patient_for(PATIENCE);
     let status: api::Status = match client.get("/v1/status").await {
         Ok(status) => status,
         Err(ClientError::NoDaemon { socket, .. }) => return Daemon::Absent { socket },

@@ -27,7 +27,7 @@ use std::{
 
 use lb_common::layout::NextHop;
 
-pub use survey::{Interface, Obstructed, Survey, SurveyError, Way};
+pub use survey::{Interface, Obstructed, Survey, SurveyError, Way, look};
 pub use watcher::Watcher;
 
 /// What the kernel knows, as far as the datapath needs it.

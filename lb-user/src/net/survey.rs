@@ -7,13 +7,17 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
+    Network,
     facts::{Facts, Route},
     kernel::{Kernel, KernelError},
     outlook::{Obstacle, outlook},
 };
+
+/// The kernel answers at once; an answer that takes this long never comes.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// How often to look again for neighbours that the kernel was told to find, and how long to wait before: a neighbour on
 /// the same network answers within milliseconds.
@@ -64,6 +68,18 @@ pub enum Obstructed {
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct SurveyError(#[from] KernelError);
+
+/// What the kernel knows now of the network around this node, with the next hops to these backends; nobody is waited for.
+///
+/// Must be called within a tokio runtime.
+///
+/// # Errors
+/// When rtnetlink is denied to this process, or does not answer.
+pub async fn look(interfaces: &[String], backends: &[IpAddr]) -> Result<Network, SurveyError> {
+    let kernel = Kernel::open()?;
+    let facts = timeout(LIMIT, kernel.look(backends)).await.map_err(|_| KernelError::Silent)??;
+    Ok(outlook(&facts, interfaces, backends).network)
+}
 
 impl Survey {
     /// Looks at the network namespace that this is called in, for the named interfaces and for these backends. Neighbours

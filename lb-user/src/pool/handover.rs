@@ -414,8 +414,8 @@ impl Course {
         self.known = pool.backends.iter().cloned().chain(leaving.collect::<Vec<_>>()).collect();
     }
 
-    /// When time brings something about next, if nothing else happens.
-    fn wake(&self, pool: &Pool, windows: Windows) -> Option<Instant> {
+    /// When time brings something about next, later than `after`, if nothing else happens.
+    fn wake(&self, pool: &Pool, windows: Windows, after: Instant) -> Option<Instant> {
         let phase = self.handover.as_ref().map(|handover| {
             handover.since
                 + match handover.phase {
@@ -424,7 +424,7 @@ impl Course {
                 }
         });
         let held = self.away.values().flatten().filter(|_| pool.failback == Failback::Auto);
-        held.map(|since| *since + pool.hold_down).chain(phase).min()
+        held.map(|since| *since + pool.hold_down).chain(phase).filter(|wake| *wake > after).min()
     }
 }
 
@@ -516,12 +516,12 @@ impl Courses {
         self.by_pool.get_mut(pool).is_some_and(|course| course.release(name))
     }
 
-    /// When [`Courses::advance`] has to be called if nothing happens before.
-    pub fn wake(&self, desired: &Desired, windows: Windows) -> Option<Instant> {
-        let wakes =
-            desired.config.pools.iter().filter_map(|pool| {
-                self.by_pool.get(&pool.name).and_then(|course| course.wake(pool, windows))
-            });
+    /// When [`Courses::advance`] has to be called if nothing happens before; `after` is when it was called last. What was due
+    /// then and could not be done waits for something else than time.
+    pub fn wake(&self, desired: &Desired, windows: Windows, after: Instant) -> Option<Instant> {
+        let wakes = desired.config.pools.iter().filter_map(|pool| {
+            self.by_pool.get(&pool.name).and_then(|course| course.wake(pool, windows, after))
+        });
         wakes.min()
     }
 

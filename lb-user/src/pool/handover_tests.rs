@@ -357,6 +357,7 @@ fn who_is_overloaded_does_not_go_home() {
     node.fails("b1");
     node.overloaded.insert("p/b1".into());
     assert_eq!(node.recovers("b1"), []);
+    assert_eq!(node.courses.wake(&node.desired(), WINDOWS, node.now), None, "time alone changes nothing");
     node.overloaded.clear();
     assert_eq!(kinds(&node.advance()), ["goes home", "recording"]);
 }
@@ -418,7 +419,7 @@ proptest! {
         for event in events {
             node.takes(event);
             let desired = node.desired();
-            let wake = node.courses.wake(&desired, WINDOWS);
+            let wake = node.courses.wake(&desired, WINDOWS, node.now);
             prop_assert!(node.phase().is_none() || wake.is_some(), "a phase that nothing ends");
         }
         node.down.clear();

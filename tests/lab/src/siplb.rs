@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::interrupt::wait_until;
@@ -68,6 +69,14 @@ impl Siplb {
     /// With the end of its log, when the daemon has ended.
     pub fn ensure_running(&mut self) -> Result<()> {
         self.process.ensure_running()
+    }
+
+    /// Signals the daemon.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
     }
 
     /// The daemon's control socket.

@@ -43,7 +43,10 @@ fn drained_users_go_elsewhere_and_come_home() {
         stage.siplb().ask(&["backend", "ready", "b1"])?;
         ensure!(stage.owners(&users)? == before, "not everybody came home");
         let log = stage.siplb_log();
-        ensure!(log.contains("asked for: "), "what was asked for is not logged:\n{log}");
+        ensure!(
+            log.contains("root (uid 0, process ") && log.contains(" asked for a change: "),
+            "what was asked for is not logged:\n{log}"
+        );
         // Who has not registered again is found at home still, by what b1 remembers.
         stage.call(&users)
     });

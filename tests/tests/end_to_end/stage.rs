@@ -124,7 +124,12 @@ impl Stage {
 
     /// Starts the daemon.
     pub(crate) fn start_siplb(&mut self, config: &str) -> Result<()> {
-        self.siplb = Some(Siplb::start(&self.lab, &self.binary, config)?);
+        self.start_siplb_as(&self.binary.clone(), config)
+    }
+
+    /// Starts the daemon by another program, which is to run it in its own place.
+    pub(crate) fn start_siplb_as(&mut self, binary: &Path, config: &str) -> Result<()> {
+        self.siplb = Some(Siplb::start(&self.lab, binary, config)?);
         Ok(())
     }
 
@@ -164,8 +169,13 @@ impl Stage {
 
     /// The same, started by another program: `by` is that and its arguments.
     pub(crate) fn run_by(&self, by: &[&str], arguments: &[&str]) -> Result<Ended> {
+        self.run_by_binary(by, &self.binary, arguments)
+    }
+
+    /// The same, with another copy of siplb.
+    pub(crate) fn run_by_binary(&self, by: &[&str], binary: &Path, arguments: &[&str]) -> Result<Ended> {
         let mut command: Command = self.lab.topology().node.command("timeout");
-        command.arg(VERB_SECONDS).args(by).arg(&self.binary).args(arguments);
+        command.arg(VERB_SECONDS).args(by).arg(binary).args(arguments);
         let output = command.output().context("`nsenter` and `timeout` of util-linux and coreutils run")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })

@@ -37,7 +37,7 @@ struct Program {
     elsewhere: &'static str,
 }
 
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 13] = [
     Program {
         need: Need::Toolchain,
         command: "c++",
@@ -73,6 +73,18 @@ const PROGRAMS: [Program; 11] = [
         command: "ip",
         debian_package: "iproute2",
         elsewhere: "packaged as iproute2 or iproute",
+    },
+    Program {
+        need: Need::Everything,
+        command: "setpriv",
+        debian_package: "util-linux",
+        elsewhere: "packaged as util-linux",
+    },
+    Program {
+        need: Need::Everything,
+        command: "systemd-analyze",
+        debian_package: "systemd",
+        elsewhere: "a part of systemd, which need not run",
     },
     Program {
         need: Need::Everything,
