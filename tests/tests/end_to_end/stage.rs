@@ -48,6 +48,7 @@ pub(crate) fn on_stage(name: &str, shape: impl Into<Shape>, test: impl FnOnce(&m
 pub(crate) struct Stage {
     phones: Option<Process>,
     siplb: Option<Siplb>,
+    peer: Option<Siplb>,
     servers: Vec<Kamailio>,
     pub(crate) lab: Lab,
     binary: PathBuf,
@@ -89,7 +90,7 @@ impl Stage {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let binary = binary()?;
         let lab = Lab::create(name, shape)?;
-        Ok(Self { phones: None, siplb: None, servers: Vec::new(), lab, binary, _turn: turn })
+        Ok(Self { phones: None, siplb: None, peer: None, servers: Vec::new(), lab, binary, _turn: turn })
     }
 
     /// Starts a registrar on every backend, the users' phones, and siplb with the lab's own configuration.
@@ -130,6 +131,16 @@ impl Stage {
     pub(crate) fn start_siplb_as(&mut self, binary: &Path, config: &str) -> Result<()> {
         self.siplb = Some(Siplb::start(&self.lab, binary, config)?);
         Ok(())
+    }
+
+    /// Starts the daemon of the second node, with the first one's configuration.
+    pub(crate) fn start_peer(&mut self, config: &str) -> Result<()> {
+        self.peer = Some(Siplb::start_peer(&self.lab, &self.binary, config)?);
+        Ok(())
+    }
+
+    pub(crate) fn peer(&self) -> &Siplb {
+        self.peer.as_ref().expect("the test has started the second node")
     }
 
     /// The program under test.

@@ -4,6 +4,7 @@ mod agreement;
 mod names;
 mod node;
 mod sockets;
+mod source;
 mod values;
 
 use std::path::Path;
