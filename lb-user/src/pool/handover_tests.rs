@@ -328,6 +328,16 @@ fn where_nobody_has_to_move_home_is_at_once() {
 }
 
 #[test]
+fn who_fails_while_leaving_does_not_come_back() {
+    let mut node = Node::new("");
+    node.change(&Change::Remove(named("c1")));
+    node.fails("c1");
+    let without = node.owners();
+    assert_eq!(node.recovers("c1"), []);
+    assert_eq!(node.owners(), without);
+}
+
+#[test]
 fn who_is_home_by_what_is_wanted_can_be_away_by_what_is() {
     let mut node = Node::new("");
     node.fails("c1");

@@ -19,7 +19,9 @@ const PREFIX: &str = "/siplb/registrars/";
 fn config(stage: &Stage, source: &str) -> String {
     let config = siplb::config(&stage.lab);
     let without = config.split("\n[[pool.backend]]").next().unwrap_or_default();
-    format!("{without}\n[pool.source]\n{source}")
+    // What a source says is to be in force when it is asked for.
+    let at_once = "\n[handover]\nrecord = \"0s\"\nfinish = \"0s\"\n";
+    format!("{without}\n[pool.source]\n{source}\n{at_once}")
 }
 
 fn pool(stage: &Stage) -> Result<Value> {
