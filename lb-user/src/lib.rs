@@ -14,4 +14,5 @@ pub mod health;
 pub mod metrics;
 pub mod net;
 pub mod pool;
+pub mod source;
 pub mod table;

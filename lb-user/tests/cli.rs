@@ -243,3 +243,87 @@ fn the_shipped_configuration_is_right() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/siplb.toml");
     assert!(Shell::new().run(&format!("--json check -c {}", shipped.display())).starts_with("exit 0\n"));
 }
+
+const SOURCE: &str = r#"
+[pool.source]
+kind = "file"
+path = "POOL"
+"#;
+
+const POOL: &str = r#"
+[[backend]]
+name = "b1"
+address = "10.0.0.12"
+
+[[backend]]
+name = "a1"
+address = "10.0.0.11"
+"#;
+
+/// A pool whose members are in a file of their own, which has this text.
+fn with_source(text: &str) -> Shell {
+    let shell = Shell::new();
+    let pool = shell.path("pool.toml");
+    let config = GOOD.split("\n[[pool.backend]]").next().unwrap().to_owned();
+    fs::write(shell.path("sourced.toml"), config + &SOURCE.replace("POOL", pool.to_str().unwrap())).unwrap();
+    fs::write(pool, text).unwrap();
+    shell
+}
+
+#[test]
+fn a_file_source_is_read_without_a_daemon() {
+    let shell = with_source(POOL);
+    assert_eq!(
+        shell.run("check -c sourced.toml"),
+        shell.run("check -c good.toml").replace("good", "sourced")
+    );
+    for verb in ["digest", "lookup sip:alice@example.com"] {
+        assert_eq!(shell.run(&format!("-c sourced.toml {verb}")), shell.run(&format!("-c good.toml {verb}")));
+    }
+    let wrong = with_source(&POOL.replace("10.0.0.12", "10.0.0.256"));
+    let folder = format!("{}/", wrong.path("").display());
+    let shown =
+        wrong.run("check -c sourced.toml").replace(&folder, "").replace(folder.trim_end_matches('/'), "");
+    assert!(shown.starts_with("exit 2\n") && shown.contains("pool.toml:4: backend.address:"), "{shown}");
+    let twice = with_source(&POOL.replace("10.0.0.12", "10.0.0.11"));
+    let shown = twice.run("-c sourced.toml digest");
+    assert!(shown.starts_with("exit 2\n") && shown.contains("is already backend"), "{shown}");
+}
+
+#[test]
+fn what_only_the_daemon_knows_is_said() {
+    let shell = Shell::new();
+    let config = GOOD.split("\n[[pool.backend]]").next().unwrap().to_owned()
+        + "[pool.source]\nkind = \"dns\"\nnames = [\"_sip._udp.example.com\"]\n";
+    fs::write(shell.path("sourced.toml"), config).unwrap();
+    assert_snapshot!(shell.run("-c sourced.toml lookup sip:alice@example.com"));
+    assert!(shell.run("check -c sourced.toml").starts_with("exit 0\n"));
+}
+
+#[test]
+fn nodes_are_compared_by_what_they_print() {
+    let shell = Shell::new();
+    let digest = |config: &str, name: &str| {
+        fs::write(shell.path("node.toml"), config).unwrap();
+        let shown = shell.run("--json -c node.toml digest");
+        let json = shown.strip_prefix("exit 0\n--- stdout\n").unwrap();
+        fs::write(shell.path(name), json).unwrap();
+    };
+    digest(GOOD, "a.json");
+    digest(
+        &GOOD.replace("10.0.0.12", "10.0.0.13").replace("name = \"a1\"", "name = \"a1\"\nweight = 50"),
+        "b.json",
+    );
+    assert_snapshot!(shell.run("diff a.json a.json"));
+    assert_snapshot!(shell.run("diff a.json b.json"));
+    assert_snapshot!(shell.run("--json diff a.json b.json"));
+    assert!(shell.run("diff a.json good.toml").starts_with("exit 2\n"));
+    assert!(shell.run("diff a.json nowhere.json").starts_with("exit 4\n"));
+    assert!(shell.run("diff - -").starts_with("exit 2\n"));
+}
+
+#[test]
+fn help_of_register() {
+    assert_snapshot!(Shell::new().run("register --help"));
+    assert!(Shell::new().run("register a1 10.0.0.11 --etcd https://e --prefix p").starts_with("exit 2\n"));
+}

@@ -17,7 +17,7 @@ use lb_user::{
         Mode,
         decap::{self, Addresses},
     },
-    health::{Event, Health, Path, Prober, Settings, Target, Way},
+    health::{Event, Health, News, Path, Prober, Settings, Target, Way},
     net::{Network, Watcher},
 };
 use siplb_lab::{
@@ -196,13 +196,14 @@ impl Checks {
             .context("the prober lives")?;
         let settings = settings();
         let promise = settings.interval.mul_f64(1.1) * settings.fall + settings.timeout;
-        ensure!(event.change.to == health, "{event:?}");
+        let News::Health(change) = event.news else { bail!("not {health}, but {event:?}") };
+        ensure!(change.to == health, "{change:?}");
         ensure!(
             health == Health::Up || started.elapsed() < promise + BUSY,
             "after {:?}, promised {promise:?}",
             started.elapsed()
         );
-        println!("{health} after {} ms: {}", started.elapsed().as_millis(), event.change.reason);
+        println!("{health} after {} ms: {}", started.elapsed().as_millis(), change.reason);
         Ok(())
     }
 

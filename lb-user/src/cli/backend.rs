@@ -201,16 +201,16 @@ impl Named {
     }
 }
 
-fn name(text: &str) -> Result<String, config::Fault> {
+pub(super) fn name(text: &str) -> Result<String, config::Fault> {
     config::name(text)
 }
 
-fn alias(text: &str) -> Result<String, config::Fault> {
+pub(super) fn alias(text: &str) -> Result<String, config::Fault> {
     config::host_and_port(text)
 }
 
 /// `10.0.0.11`, `10.0.0.11:5061`, `2001:db8::11` or `[2001:db8::11]:5061`.
-fn socket(text: &str) -> Result<SocketAddr, config::Fault> {
+pub(super) fn socket(text: &str) -> Result<SocketAddr, config::Fault> {
     const SIP_PORT: u16 = 5060;
     let (address, port) = match text.parse::<SocketAddr>() {
         Ok(socket) if socket.port() != 0 => (socket.ip().to_string(), socket.port()),

@@ -9,7 +9,8 @@ use crate::daemon::{block_on, local_addresses};
 use crate::net::Network;
 use crate::pool::{Desired, Facts, Ids, Plan, Planner};
 
-use super::failure::Failure;
+use super::failure::{Code, Failure};
+use crate::source::of_file;
 
 const DEFAULT_CONFIG: &str = "/etc/siplb/siplb.toml";
 /// The defaults of `node.socket` and `node.pin-dir`, for a machine without a configuration.
@@ -36,6 +37,22 @@ pub(super) struct OfFile {
     pub(super) plan: Plan,
     pub(super) seed: u64,
     pub(super) fingerprint: u32,
+}
+
+/// A configuration with the members that its file sources have. Says which pools it knows nothing of.
+fn with_members(config: Config) -> Result<Config, Failure> {
+    let filled = of_file::fill(config);
+    for (pool, source) in &filled.unknown {
+        eprintln!(
+            "warning: the members of pool {pool} come from {source}, and only the daemon knows them: without -c it is asked"
+        );
+    }
+    let failed = filled.failed.iter().map(|(pool, error)| format!("the source of pool {pool}: {error}"));
+    let contradictions = filled.contradictions.iter().map(ToString::to_string);
+    match failed.chain(contradictions).collect::<Vec<_>>().join("\n") {
+        wrong if !wrong.is_empty() => Err(Failure::new(Code::BadUsage, wrong)),
+        _ => Ok(filled.config),
+    }
 }
 
 impl Context {
@@ -82,7 +99,7 @@ impl Context {
         }
         let config = self.load()?;
         let key = config.node.hash_key.load().map_err(anyhow::Error::from)?;
-        let desired = Desired::of_file(config);
+        let desired = Desired::of_file(with_members(config)?);
         let network = Network { local: local_addresses(), ..Network::default() };
         let plan = Planner::new(key.seed, Ids::default()).plan(&desired, Facts::NONE, &network);
         Ok(Some(OfFile { desired, plan, seed: key.seed, fingerprint: key.fingerprint }))

@@ -10,6 +10,7 @@ mod completions;
 mod context;
 mod decap;
 mod detach;
+mod diff;
 mod digest;
 mod doctor;
 mod events;
@@ -21,6 +22,7 @@ mod metrics;
 mod output;
 mod pcap;
 mod plan;
+mod register;
 mod reload;
 mod run;
 mod status;
@@ -79,6 +81,17 @@ enum Verb {
     Doctor(doctor::Args),
     /// Print one number for each lookup table, to compare nodes by
     Digest,
+    /// Say what differs between two nodes, and why their tables do
+    ///
+    /// Compared are what `siplb --json digest` says of each. On another machine:
+    /// `ssh node2 siplb --json digest | siplb diff -`. It exits with 1 if anything differs.
+    Diff(diff::Args),
+    /// Beside a backend: keep it registered in etcd for as long as this runs
+    ///
+    /// For pools whose `source` is etcd. The key hangs on a lease: SIGTERM removes it, and when the machine is gone etcd does
+    /// so after `--ttl`. Health checks are quicker and need no registration; this is what makes a server that is gone for good
+    /// leave by itself. Bind it to the life of the server, by `BindsTo=` of its systemd unit for instance.
+    Register(register::Args),
     /// Take the program off all interfaces and remove what is pinned
     Detach,
     /// On a backend: take the outer header off what a node has encapsulated for it (ipip)
@@ -104,6 +117,8 @@ pub fn main() -> ExitCode {
         Verb::Events(args) => events::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Digest => digest::run(&context),
+        Verb::Diff(args) => diff::run(&context, &args),
+        Verb::Register(args) => register::run(&args),
         Verb::Detach => detach::run(&context),
         Verb::Decap(args) => decap::run(&context, &args),
         Verb::Completions(args) => completions::run(&args),

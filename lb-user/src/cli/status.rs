@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let parts = [
         head(&status) + &watchdog(&status.watchdog) + &handovers(&status.pools),
         vips(&status.vips),
+        sources(&status.pools),
         groups(&status.pools),
         backend::table(&backends),
         runtime(&status.runtime),
@@ -129,6 +130,24 @@ fn transactions(vip: &Vip) -> String {
         "\nRequests of users who were handed over: {recorded} recorded, {followed} followed, {older} older, {unreadable} \
          unreadable, {full} without room."
     )
+}
+
+/// Nothing where the file lists all members.
+fn sources(pools: &[Pool]) -> String {
+    let mut columns = Columns::new(&["POOL", "SOURCE", ">MEMBERS", ">REVISION", ">AGE", "ERROR"]);
+    let mut is_empty = true;
+    for (pool, source) in pools.iter().filter_map(|pool| Some((pool, pool.source.as_ref()?))) {
+        is_empty = false;
+        columns.row(vec![
+            pool.name.clone(),
+            source.from.clone(),
+            source.members.to_string(),
+            or_dash(source.revision),
+            or_dash(source.age_s.map(duration)),
+            or_dash(source.error.as_ref()),
+        ]);
+    }
+    if is_empty { String::new() } else { columns.to_string() }
 }
 
 fn groups(pools: &[Pool]) -> String {

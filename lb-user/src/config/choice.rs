@@ -95,6 +95,14 @@ choices! {
         "drop" => Drop,
     }
 
+    /// What makes a group of the targets of SRV records.
+    GroupBy {
+        /// Each target of the lowest priority number is a group, with its weight.
+        "target" => Target,
+        /// Each name is a group: its targets are primary and standbys, by priority.
+        "name" => Name,
+    }
+
     /// When users go home to a group that has recovered.
     Failback {
         /// By itself, after the pool's hold-down.

@@ -115,7 +115,7 @@ fn pools(config: &Config, found: &mut Findings) {
             let what = format!("pool \"{name}\" is behind no VIP: it gets no packets");
             found.warn(path.clone(), what, &format!("name it in a VIP: pool = \"{name}\""));
         }
-        if pool.backends.is_empty() {
+        if pool.backends.is_empty() && pool.source.is_none() {
             let what = format!("pool \"{name}\" has no backends: everything for its VIP is dropped");
             found.warn(path, what, "add one under a [[pool.backend]] header, or at run time");
         }

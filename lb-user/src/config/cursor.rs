@@ -143,9 +143,19 @@ impl<'a> Table<'a> {
         list
     }
 
+    /// Marks keys as known that nobody can make anything of, for a reason that was told.
+    pub(super) fn know(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
     /// Is `key` written here?
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
+    }
+
+    /// Is an empty list written there? One of values that can't be read is none.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.entries.get(key).and_then(|value| value.get_ref().as_array()).is_some_and(|list| list.is_empty())
     }
 
     /// Reports what is wrong with `key`, for reasons that reading its value alone doesn't show.

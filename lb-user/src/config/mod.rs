@@ -21,6 +21,7 @@ mod cursor;
 mod duration;
 mod hash_key;
 mod host;
+mod member;
 mod metrics;
 mod model;
 mod names;
@@ -31,6 +32,7 @@ mod problem;
 mod report;
 mod sections;
 mod sockets;
+mod source;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -40,14 +42,16 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use choice::{Choice, Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
+pub use choice::{Choice, Failback, Forward, GroupBy, KeepAlive, KeyRule, OnGroupDown, Transport, XdpMode};
 pub use contradictions::{Findings, contradictions};
 pub use duration::{parse as duration, serialize as duration_as_text, show as show_duration};
 pub use hash_key::{HashKey, HashKeyError, KEY_BYTES_MIN, LoadedKey};
 pub use host::{HOST_LIMIT, host, host_and_port};
+pub use member::{Member, backends};
 pub use model::{Backend, Config, KeepAlives, Limits, Node, OwnPort, Pool, TunnelSource, Vip};
 pub use names::{Name, Named, names};
 pub use problem::{Fault, Finding, Problem, Problems};
+pub use source::{Dns, Endpoint, Etcd, Source, endpoint, group_of_name, prefix};
 pub use syntax::{INTERFACE_LIMIT, NAME_LIMIT, SOCKET_PATH_LIMIT, address, name};
 
 use cursor::Table;
@@ -87,6 +91,19 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Problems> {
     } else {
         Err(Problems::new(file, problems))
     }
+}
+
+/// Reads the text of a list of members, which is a source of a pool; `file` is how messages call it.
+///
+/// # Errors
+/// Everything that is wrong in it, by line. Whether its members agree with each other and with the configuration is not
+/// looked into.
+pub fn members(text: &str, file: &str) -> Result<Vec<Member>, Problems> {
+    let (tree, syntax) = DeTable::parse_recoverable(text);
+    let report = Report::new(text, &syntax);
+    let members = Table::root(tree.get_ref(), &report, |root| root.tables("backend", sections::member));
+    let (problems, _) = report.into_parts();
+    if problems.is_empty() { Ok(members) } else { Err(Problems::new(file, problems)) }
 }
 
 /// Reads a configuration file.

@@ -13,6 +13,7 @@ use super::choice::{Failback, Forward, KeepAlive, KeyRule, OnGroupDown, Transpor
 use super::hash_key::HashKey;
 use super::metrics::Metrics;
 use super::problem::Problems;
+use super::source::Source;
 use super::{checks, duration};
 use crate::health::Settings;
 use crate::pool::Windows;
@@ -174,7 +175,10 @@ pub struct Pool {
     /// What its backends are checked by unless they say otherwise.
     #[serde(serialize_with = "checks::serialize")]
     pub health: Settings,
-    /// In the order of the file.
+    /// Where its backends come from; the file lists them if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// In the order of the file, or of what its source gave last.
     pub backends: Vec<Backend>,
 }
 

@@ -9,15 +9,14 @@ use lb_common::limits::DOMAINS_LIMIT;
 
 use super::cursor::Table;
 use super::hash_key::HashKey;
-use super::model::{Backend, Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
+use super::member::{Member, SIP_PORT};
+use super::model::{Config, KeepAlives, Limits, Node, OwnPort, Pool, Vip};
 use super::problem::{Fault, Problems};
 use super::value::{choice, port, text, time, transport, whole};
-use super::{checks, host, metrics, prefix, syntax};
+use super::{checks, host, member, metrics, prefix, source, syntax};
 use crate::health::Settings;
 use crate::pool::Windows;
 
-const SIP_PORT: u16 = 5060;
-const WEIGHT: u32 = 100;
 /// A server that has just crashed often does so again; and what was a network's hiccup is over by then.
 const HOLD_DOWN: Duration = Duration::from_secs(30);
 /// The address of what has no legible one. Never legal itself.
@@ -109,6 +108,13 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
     const HOLD_DOWN_MAX: Duration = Duration::from_secs(24 * 3600);
     let health = table.table("health", |table| checks::settings(table, defaults));
     let backends = table.tables("backend", |table| backend(table, &health));
+    let has_source = table.has("source");
+    let source = table.table("source", |table| has_source.then(|| source::source(table)));
+    if has_source && table.has("backend") {
+        let mend =
+            "list the backends here, or let the source give them all; `siplb backend add` adds to both";
+        table.refuse("backend", Fault::new("stands beside a source, which gives the whole pool", mend));
+    }
     let pool = Pool {
         name: table.need("name", "name = \"registrars\"", String::new(), text(syntax::name)),
         forward: table.take("forward", Default::default(), choice),
@@ -118,27 +124,33 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
         failback: table.take("failback", Default::default(), choice),
         hold_down: table.take("hold-down", HOLD_DOWN, time(Duration::ZERO..=HOLD_DOWN_MAX)),
         health,
-        backends: settle_weights(backends),
+        source,
+        backends: member::settle(backends),
     };
     pool
 }
 
-/// A backend, and the weight that it states.
-fn backend(table: &mut Table<'_>, defaults: &Settings) -> (Backend, Option<u32>) {
+/// A backend as it is written, and how it is checked.
+fn backend(table: &mut Table<'_>, defaults: &Settings) -> (Member, Settings) {
+    let member = member(table);
+    (member, table.table("health", |table| checks::settings(table, defaults)))
+}
+
+/// What a list of members says of one.
+pub(super) fn member(table: &mut Table<'_>) -> Member {
     let name = table.need("name", "name = \"a1\"", String::new(), text(syntax::name));
-    let backend = Backend {
-        address: table.need("address", "address = \"10.0.0.11\"", BLANK_ADDRESS, text(syntax::address)),
+    let address = table.need("address", "address = \"10.0.0.11\"", BLANK_ADDRESS, text(syntax::address));
+    let own_port = own_port(table);
+    Member {
         port: table.take("port", SIP_PORT, port),
-        group: table.take("group", name.clone(), text(syntax::name)),
+        group: table.take("group", None, |value| text(syntax::name)(value).map(Some)),
         priority: table.take("priority", 0, whole("a priority", 0..=u8::MAX)),
-        weight: WEIGHT,
+        weight: table.take("weight", None, |value| whole("a weight", 1..=10_000_u32)(value).map(Some)),
         aliases: table.list("aliases", text(host::host_and_port)),
-        own_port: own_port(table),
-        health: table.table("health", |table| checks::settings(table, defaults)),
-        name,
-    };
-    let weight = table.take("weight", None, |value| whole("a weight", 1..=10_000_u32)(value).map(Some));
-    (backend, weight)
+        vip_port: own_port.map(|own| own.vip_port),
+        vip_port_to: own_port.map(|own| own.port),
+        ..Member::new(name, address)
+    }
 }
 
 /// Both ports or neither: one alone leads to nothing, or to a socket whose replies nobody could tell from others.
@@ -160,22 +172,6 @@ fn own_port(table: &mut Table<'_>) -> Option<OwnPort> {
         }
         (false, false) => None,
     }
-}
-
-/// Gives each backend the weight of its group: its own if it states one, else the first that another member states.
-/// Members that state different ones keep them, for the contradiction to be found.
-fn settle_weights(backends: Vec<(Backend, Option<u32>)>) -> Vec<Backend> {
-    let mut of_group = std::collections::HashMap::new();
-    for (backend, stated) in &backends {
-        if let Some(weight) = stated {
-            of_group.entry(backend.group.clone()).or_insert(*weight);
-        }
-    }
-    let settle = |(backend, stated): (Backend, Option<u32>)| {
-        let weight = stated.or(of_group.get(&backend.group).copied()).unwrap_or(WEIGHT);
-        Backend { weight, ..backend }
-    };
-    backends.into_iter().map(settle).collect()
 }
 
 /// Bounds are what ids of 16 bits can tell apart, 0 being none, and what memory can reasonably be asked for.

@@ -167,6 +167,9 @@ pub struct Pool {
     pub key: KeyRule,
     /// Is none of its backends up, and everything sent anyway?
     pub panic: bool,
+    /// Where its members come from; absent where the file lists them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// In the order of the configuration.
     pub groups: Vec<Group>,
     /// In the order of the configuration.
@@ -192,6 +195,25 @@ pub struct Handover {
     pub leaving: Vec<String>,
     /// Is something wanted that waits for the end of this one?
     pub awaited: bool,
+}
+
+/// Where the members of a pool come from, and how well that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// `file`, `dns` or `etcd`.
+    pub kind: String,
+    /// The kind, and what of it is asked.
+    pub from: String,
+    /// How many members are in force.
+    pub members: usize,
+    /// Number of the answer that they were in, where the source counts them.
+    pub revision: Option<u64>,
+    /// 16 hexadecimal digits: equal on two nodes exactly if their members are. Absent before the first answer.
+    pub digest: Option<String>,
+    /// Seconds since the source last said so.
+    pub age_s: Option<u64>,
+    /// Why its last answer is not in force, or why there is none.
+    pub error: Option<String>,
 }
 
 /// A group.
@@ -363,7 +385,14 @@ pub struct Digest {
     pub digest: String,
     /// Fingerprint of the hash key; nodes with different ones send users to different places whatever the tables.
     pub fingerprint: String,
+    /// What the table and the ways of dialogs follow from, by what it is about: `version`, `config`, `state` of backends that
+    /// are not active, `health` of those that are down, `served-by` of each group, `source`.
+    #[serde(default)]
+    pub facts: BTreeMap<String, Facts>,
 }
+
+/// Facts of one kind, by what they are of.
+pub type Facts = BTreeMap<String, String>;
 
 /// Query of `GET /v1/events`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

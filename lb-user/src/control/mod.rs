@@ -26,6 +26,7 @@
 pub mod api;
 mod asker;
 pub mod client;
+pub mod difference;
 pub mod error;
 pub mod health;
 pub mod proposal;

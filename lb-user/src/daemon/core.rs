@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::journal::{Journal, Kind as What, Who};
 use super::live::Live;
+use super::sources::Sources;
 use super::stopwatch::{Stopwatch, now};
 use super::store::Store;
 use super::targets::targets;
@@ -36,6 +37,8 @@ pub(super) struct Start<D> {
     pub(super) seed: u64,
     /// The locked state folder.
     pub(super) store: Store,
+    /// Where members of pools come from that the file doesn't list.
+    pub(super) sources: Sources,
     /// What packets meet.
     pub(super) datapath: D,
     /// What is known of the network so far.
@@ -50,8 +53,9 @@ pub struct Core<D> {
     pub(super) file: PathBuf,
     pub(super) fingerprint: u32,
     pub(super) started: Instant,
-    /// What the file said.
+    /// What the file said, with the members of pools that have a source.
     pub(super) config: Config,
+    pub(super) sources: Sources,
     pub(super) changes: Changes,
     /// Both together.
     pub(super) desired: Desired,
@@ -96,7 +100,10 @@ impl<D: Live> Core<D> {
     /// # Errors
     /// When what was stored can't be used, or the datapath can't be written.
     pub(super) fn start(start: Start<D>, events: UnboundedSender<Event>) -> Result<Self> {
-        let Start { file, config, fingerprint, seed, store, datapath, network, is_adopted } = start;
+        let Start { file, config, fingerprint, seed, store, mut sources, datapath, network, is_adopted } =
+            start;
+        sources.forget_contradictions(&config);
+        let config = sources.fill(&config);
         let stored = store.changes()?;
         let mut changes = stored.clone();
         let (desired, notes) = Desired::new(&config, &mut changes);
@@ -116,6 +123,7 @@ impl<D: Live> Core<D> {
             fingerprint,
             started: Instant::now(),
             config,
+            sources,
             changes,
             effective: desired.clone(),
             desired,
@@ -152,6 +160,8 @@ impl<D: Live> Core<D> {
         let found = if is_adopted { "an earlier daemon's datapath goes on" } else { "on a new datapath" };
         let version = env!("CARGO_PKG_VERSION");
         core.journal.record(What::Started, "siplb", format!("siplb {version}, {found}"), &Who::Daemon);
+        let early = core.sources.early();
+        core.members(early);
         Ok(core)
     }
 
@@ -170,10 +180,10 @@ impl<D: Live> Core<D> {
 
     /// Takes changes of health that came together.
     pub(super) fn health(&mut self, events: Vec<Event>) {
+        let mut entries = Vec::new();
         for event in events.into_iter().filter(|event| self.prober.is_current(event)) {
             let Event { backend, news, .. } = event;
-            let (what, reason) = told_of(&news);
-            self.journal.record(what, &backend, reason, &Who::Checks);
+            entries.push((backend.clone(), told_of(&news)));
             match news {
                 News::Health(HealthChange { to: Health::Down, .. }) => self.down.insert(backend),
                 News::Health(HealthChange { to: Health::Up, .. }) => self.down.remove(&backend),
@@ -182,6 +192,10 @@ impl<D: Live> Core<D> {
             };
         }
         self.settle();
+        // Afterwards, so that the time in the journal is the one at which packets go by it.
+        for (backend, (what, reason)) in entries {
+            self.journal.record(what, backend, reason, &Who::Checks);
+        }
         self.store_down();
     }
 
@@ -217,6 +231,7 @@ impl<D: Live> Core<D> {
         if self.is_behind {
             self.settle();
         }
+        self.members_again();
     }
 
     /// Plans and publishes; a failure is logged, and tried again.
@@ -324,6 +339,7 @@ impl<D: Live> Core<D> {
         self.clock = Stopwatch::start();
         let config = self.admitted(config::load(&self.file))?;
         config.warnings.iter().for_each(|warning| log::warn!("{}:{warning}", config.warnings.file));
+        let config = self.with_members(&config)?;
         let before = self.desired.clone();
         let pools = config.pools.iter().map(|pool| pool.name.clone());
         let at_once = if timing.now { pools.collect() } else { BTreeSet::new() };
@@ -345,7 +361,7 @@ impl<D: Live> Core<D> {
     }
 
     /// Takes another configuration and other changes, or neither.
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         config: Config,
         mut changes: Changes,
@@ -394,6 +410,7 @@ impl<D: Live> Core<D> {
 
     /// Checks and watches what is wanted now.
     fn follow(&mut self) {
+        self.sources.follow(&self.config);
         self.check();
         if let Some(watcher) = &self.watcher {
             watcher.set_backends(Self::addresses(&self.effective));
@@ -437,11 +454,11 @@ fn told_of(news: &News) -> (What, String) {
 }
 
 /// What came of applying something.
-struct Applied {
+pub(super) struct Applied {
     /// What of the run-time changes was dropped.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
     /// What becomes of the users.
-    told: Vec<String>,
+    pub(super) told: Vec<String>,
 }
 
 /// Those of `found` of which the same can be said after a change: a backend that is gone, or elsewhere now, was not checked

@@ -8,10 +8,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::{Core, Start};
 use super::live::InMemory;
+use super::sources::Sources;
 use super::store::Store;
 use crate::config;
 use crate::health::Event;
 use crate::net::Network;
+use crate::source::{Followers, News};
 
 /// Where a daemon lives, over its restarts.
 pub(crate) struct Home {
@@ -22,6 +24,7 @@ pub(crate) struct Home {
 pub(crate) struct Daemon {
     pub(crate) core: Core<InMemory>,
     pub(crate) health: UnboundedReceiver<Event>,
+    pub(crate) members: UnboundedReceiver<News>,
 }
 
 impl Home {
@@ -50,6 +53,16 @@ impl Home {
         fs::write(self.file(), text).unwrap();
     }
 
+    /// Writes a configuration whose pool `p` has a source: a file that isn't there; and more lines of the VIP.
+    pub(crate) fn write_with_source(&self, of_vip: &str) {
+        self.write(&[]);
+        let text = fs::read_to_string(self.file()).unwrap();
+        let source = self.folder.path().join("pool.toml");
+        let text = text.replace("pool = \"p\"\n", &format!("pool = \"p\"\n{of_vip}\n"));
+        let source = format!("[pool.source]\nkind = \"file\"\npath = {source:?}\n");
+        fs::write(self.file(), text + &source).unwrap();
+    }
+
     /// The configuration file.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("siplb.toml")
@@ -58,16 +71,19 @@ impl Home {
     /// Starts a daemon on this datapath.
     pub(crate) fn start(&self, datapath: InMemory) -> anyhow::Result<Daemon> {
         let (events, health) = unbounded_channel();
+        let store = Store::open(&self.folder.path().join("state"))?;
+        let (source_news, members) = unbounded_channel();
         let start = Start {
             file: self.file(),
             config: config::load(&self.file())?,
             fingerprint: 0x1234,
             seed: 7,
-            store: Store::open(&self.folder.path().join("state"))?,
+            sources: Sources::new(Followers::new(source_news), store.sources()?),
+            store,
             is_adopted: datapath.generation > 0,
             datapath,
             network: Network::default(),
         };
-        Ok(Daemon { core: Core::start(start, events)?, health })
+        Ok(Daemon { core: Core::start(start, events)?, health, members })
     }
 }

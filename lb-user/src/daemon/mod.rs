@@ -9,17 +9,24 @@
 mod checks;
 mod core;
 mod course;
+mod digests;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod journal;
 mod live;
+mod membership;
+#[cfg(test)]
+mod order_tests;
 mod preview;
 #[cfg(test)]
 mod rule_tests;
 mod run;
 mod service;
 mod setup;
+#[cfg(test)]
+mod source_tests;
+mod sources;
 mod stopwatch;
 mod store;
 mod suspicion;
@@ -30,9 +37,9 @@ mod view;
 mod watchdog;
 
 pub use core::Core;
+pub(crate) use digests::digests;
 pub use live::{InMemory, Live};
 pub(crate) use preview::only_by_restart;
 pub(crate) use run::block_on;
 pub use run::run;
 pub(crate) use setup::{local_addresses, sizes};
-pub(crate) use view::digests;

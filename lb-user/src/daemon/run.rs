@@ -14,6 +14,7 @@ use super::core::{Core, Start};
 use super::journal::Who;
 use super::service::Service;
 use super::setup;
+use super::sources::Sources;
 use super::store::Store;
 use crate::config::{Config, XdpMode};
 use crate::control::api::{Interface, Timing};
@@ -22,6 +23,7 @@ use crate::control::server::{self, Job};
 use crate::datapath::{self, Adopted, Attached, Datapath, Events, Mode};
 use crate::health::Event;
 use crate::net::{Network, Watcher, sysctl};
+use crate::source::{Followers, News};
 
 /// How often a heartbeat is left, and what could not be published is tried again.
 const TICK: Duration = Duration::from_secs(1);
@@ -51,6 +53,9 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     let (health_events, health) = mpsc::unbounded_channel();
     let (network_events, network) = mpsc::unbounded_channel();
     let (jobs, requests) = mpsc::unbounded_channel();
+    let (source_news, mut members) = mpsc::unbounded_channel();
+    let mut sources = Sources::new(Followers::new(source_news), store.sources()?);
+    sources.first_answers(&config, &mut members).await;
     let node = config.node.clone();
     let beside = Arc::new(server::OfPins { pin_dir: node.pin_dir.clone(), sizes });
     let figures = setup::bind_metrics(config.metrics.listen).await?;
@@ -61,6 +66,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
         fingerprint: key.fingerprint,
         seed: key.seed,
         store,
+        sources,
         datapath,
         network: network_now,
         is_adopted: found != Adopted::Fresh,
@@ -89,7 +95,7 @@ pub async fn run(file: &Path, config: Config) -> Result<()> {
     log::info!("siplb {} serves on {}", env!("CARGO_PKG_VERSION"), node.socket.display());
 
     let events = core.datapath.events()?;
-    let ended = serve(core, Inputs { health, network, requests, events }).await;
+    let ended = serve(core, Inputs { health, network, requests, members, events }).await;
     server.abort();
     ended
 }
@@ -115,6 +121,7 @@ struct Inputs {
     health: UnboundedReceiver<Event>,
     network: UnboundedReceiver<Network>,
     requests: UnboundedReceiver<Job<Datapath>>,
+    members: UnboundedReceiver<News>,
     events: Events,
 }
 
@@ -145,6 +152,7 @@ async fn serve(mut core: Core<Datapath>, mut inputs: Inputs) -> Result<()> {
                 // Only the last one is true still.
                 core.network(with_waiting(first, &mut inputs.network).pop().expect("it has the first"));
             }
+            Some(first) = inputs.members.recv() => core.members(with_waiting(first, &mut inputs.members)),
             Some(()) = reload.recv() => {
                 log::info!("SIGHUP: reading the configuration again");
                 service.reloading();

@@ -1,6 +1,6 @@
 //! What outlives the daemon, in the state folder: the operator's changes (`runtime.json`), the ids in use (`ids.json`),
-//! the backends that are down (`down.json`), what the pools have in effect (`courses.json`), the journal
-//! (`events.jsonl`), and the lock that keeps a second daemon away (`lock`).
+//! the backends that are down (`down.json`), the members that sources gave last (`sources.json`), what the pools have in
+//! effect (`courses.json`), the journal (`events.jsonl`), and the lock that keeps a second daemon away (`lock`).
 //!
 //! A file is replaced in one step, by a rename after its content has reached the disk: a crash leaves the old one or
 //! the new one.
@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::course;
 use super::journal::Journal;
+use super::sources::Stored;
 use crate::pool::{Changes, Ids};
 
 /// The state folder, locked for as long as this lives.
@@ -30,6 +31,7 @@ const CHANGES: &str = "runtime.json";
 const IDS: &str = "ids.json";
 const DOWN: &str = "down.json";
 const COURSES: &str = "courses.json";
+const SOURCES: &str = "sources.json";
 
 impl Store {
     /// Makes the folder if it isn't there, and locks it.
@@ -111,6 +113,22 @@ impl Store {
     /// As [`Store::store_changes`].
     pub(super) fn store_down(&self, down: &BTreeSet<String>) -> Result<()> {
         self.store(DOWN, down)
+    }
+
+    /// The stored members of pools that have a source; none where nothing was stored.
+    ///
+    /// # Errors
+    /// As [`Store::changes`].
+    pub(super) fn sources(&self) -> Result<Stored> {
+        self.load(SOURCES)
+    }
+
+    /// Stores the members of pools that have a source.
+    ///
+    /// # Errors
+    /// As [`Store::store_changes`].
+    pub(super) fn store_sources(&self, stored: &Stored) -> Result<()> {
+        self.store(SOURCES, stored)
     }
 
     /// The stored courses; none where nothing was stored.

@@ -25,7 +25,7 @@ fn named(name: &str) -> Named {
 
 impl Daemon {
     /// What the checks say of backends of pool `p`.
-    fn hear(&mut self, news: &[(&str, Health)]) {
+    pub(super) fn hear(&mut self, news: &[(&str, Health)]) {
         let events = news.iter().map(|(name, to)| {
             let backend = format!("p/{name}");
             let status = self.core.prober.snapshot().into_iter().find(|status| status.backend == backend);

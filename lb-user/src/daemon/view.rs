@@ -8,6 +8,7 @@ use lb_common::slot::SLOTS;
 use tokio::time::Instant;
 
 use super::core::Core;
+use super::digests::{digests, fingerprint};
 use super::live::Live;
 use crate::config;
 use crate::control::Error;
@@ -17,7 +18,7 @@ use crate::health;
 use crate::pool::handover::Phase;
 use crate::pool::lookup::{Which, lookup};
 use crate::pool::runtime::InForce;
-use crate::pool::{Plan, PoolPlan, digest::digest, path};
+use crate::pool::{Plan, PoolPlan, path};
 
 impl<D: Live> Core<D> {
     /// Everything that is known.
@@ -36,6 +37,7 @@ impl<D: Live> Core<D> {
                 name: pool.name.clone(),
                 key: pool.key,
                 panic: plan.is_some_and(|plan| plan.is_panic),
+                source: self.sources.shown(pool),
                 groups: plan.map(groups).unwrap_or_default(),
                 backends: pools.remove(&pool.name).unwrap_or_default(),
                 handover: self.handover(pool),
@@ -137,7 +139,8 @@ impl<D: Live> Core<D> {
 
     /// One number for each lookup table.
     pub fn digests(&self) -> Vec<api::Digest> {
-        digests(&self.plan.pools, self.fingerprint)
+        let source = |pool: &config::Pool| self.sources.shown(pool);
+        digests(&self.desired, &self.plan, &self.down, self.fingerprint, source, &self.courses)
     }
 
     /// What happened after event number `since`.
@@ -217,20 +220,6 @@ impl<D: Live> Core<D> {
             replies: counted.replies.into(),
         }
     }
-}
-
-/// The digests of tables; `hash_key` is the fingerprint of the key.
-pub(crate) fn digests(pools: &[PoolPlan], hash_key: u32) -> Vec<api::Digest> {
-    let of = |pool: &PoolPlan| api::Digest {
-        pool: pool.name.clone(),
-        digest: format!("{:016x}", digest(pool)),
-        fingerprint: fingerprint(hash_key),
-    };
-    pools.iter().map(of).collect()
-}
-
-fn fingerprint(number: u32) -> String {
-    format!("{number:08x}")
 }
 
 fn groups(plan: &PoolPlan) -> Vec<api::Group> {

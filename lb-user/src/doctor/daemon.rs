@@ -206,6 +206,7 @@ mod tests {
             name: "registrars".to_owned(),
             key: KeyRule::default(),
             panic: false,
+            source: None,
             groups: Vec::new(),
             backends: backends.iter().map(backend).collect(),
             handover: None,

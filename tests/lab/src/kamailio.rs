@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::lab::Lab;
 use crate::netns::Netns;
@@ -203,6 +204,22 @@ impl Kamailio {
         let answer = output(kamcmd(&self.control, &["cnt.get", "script", what]))
             .with_context(|| format!("cannot ask Kamailio {} for `{what}`", self.name))?;
         answer.trim().parse().with_context(|| format!("`{what}` is {answer:?}"))
+    }
+
+    /// SIGSTOP to all its processes: its port stays open, and nobody answers.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.signal_all(Signal::SIGSTOP)
+    }
+
+    /// Has it go on, with all that has come meanwhile.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn thaw(&self) -> Result<()> {
+        self.process.signal_all(Signal::SIGCONT)
     }
 
     /// All that a proxy or a ringing server counts, as [`Kamailio::count`].

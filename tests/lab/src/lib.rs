@@ -7,8 +7,8 @@
 //!                            192.0.2.10 VIP, on lo          ...
 //! ```
 //!
-//! Everybody has an IPv6 address as well. [`topology::Shape`] has what else there can be: one network for all backends, and a
-//! telephone behind a NAT.
+//! Everybody has an IPv6 address as well. [`topology::Shape`] has what else there can be: one network for all backends, a
+//! telephone behind a NAT, and a second node.
 //!
 //! `cargo xtask demo`, `cargo xtask soak` and the end-to-end tests build on it. The network is real (veth pairs, the kernel's own
 //! forwarding), and so are the servers (Kamailio) and the traffic (sipp); only the wires are short.
@@ -17,9 +17,12 @@
 //! been told anything: after a failure, after Ctrl-C, and also when the run that made it was killed.
 
 pub mod baresip;
+pub mod dnsmasq;
+pub mod etcd;
 pub mod handover;
 pub mod interrupt;
 pub mod kamailio;
+pub mod keepalived;
 mod lab;
 pub mod netns;
 pub mod process;
@@ -28,7 +31,10 @@ pub mod sipp;
 pub mod topology;
 
 pub use baresip::Baresip;
+pub use dnsmasq::Dnsmasq;
+pub use etcd::Etcd;
 pub use kamailio::{Kamailio, Naming, Proxy};
+pub use keepalived::Keepalived;
 pub use lab::{Lab, clean};
 pub use netns::Netns;
 pub use process::Process;

@@ -60,6 +60,14 @@ impl Process {
         kill(self.pid(), signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
+    /// Signals the whole group.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal_all(&self, signal: Signal) -> Result<()> {
+        killpg(self.pid(), signal).with_context(|| format!("cannot signal {}", self.name))
+    }
+
     /// SIGKILL to the whole group at once, as a crash would be.
     pub fn kill(&mut self) {
         // Both fail only when there is nothing left to kill or to reap, which is what is wanted.

@@ -12,8 +12,9 @@ use crate::handover::Windows;
 use crate::interrupt::wait_until;
 use crate::kamailio::Naming;
 use crate::lab::Lab;
+use crate::netns::Netns;
 use crate::process::{Process, command, output};
-use crate::topology::{DOMAIN, Family, SIP_PORT};
+use crate::topology::{DOMAIN, Family, Fleet, SIP_PORT};
 
 /// Name of the one pool.
 pub const POOL: &str = "registrars";
@@ -36,12 +37,28 @@ impl Siplb {
     /// # Errors
     /// When the daemon ends at once or doesn't answer on its socket: with the end of its log.
     pub fn start(lab: &Lab, binary: &Path, config: &str) -> Result<Self> {
-        let config_file = lab.folder().join("siplb.toml");
+        Self::start_in(lab, &lab.topology().node, "siplb", binary, config)
+    }
+
+    /// Starts the daemon of the second node with the configuration of the first, for instance [`config`]'s: what is a
+    /// node's own is changed.
+    ///
+    /// # Errors
+    /// As [`Siplb::start`]; or when there is no second node.
+    pub fn start_peer(lab: &Lab, binary: &Path, config: &str) -> Result<Self> {
+        let fleet = lab.topology().fleet.as_ref().context("this lab has one node")?;
+        Self::start_in(lab, &fleet.peer, "peer", binary, &of_peer(lab, config))
+    }
+
+    /// `name` is that of its configuration, its log and its socket.
+    fn start_in(lab: &Lab, netns: &Netns, name: &str, binary: &Path, config: &str) -> Result<Self> {
+        let config_file = lab.folder().join(format!("{name}.toml"));
         fs::write(&config_file, config)?;
-        let mut command = lab.topology().node.command(binary);
+        let mut command = netns.command(binary);
         command.arg("--config").arg(&config_file).arg("run");
-        let process = Process::spawn("siplb", command, &lab.folder().join("siplb.log"))?;
-        let mut siplb = Self { binary: binary.to_owned(), socket: socket(lab), process };
+        let process = Process::spawn("siplb", command, &lab.folder().join(format!("{name}.log")))?;
+        let socket = lab.folder().join(format!("{name}.sock"));
+        let mut siplb = Self { binary: binary.to_owned(), socket, process };
         siplb.wait_ready()?;
         Ok(siplb)
     }
@@ -145,6 +162,7 @@ socket     = {socket:?}
 state-dir  = {state:?}
 pin-dir    = {pins:?}
 {handover}
+{peers}
 [[vip]]
 address   = "{vip}"
 port      = {SIP_PORT}
@@ -157,6 +175,7 @@ name    = "{POOL}"
 forward = "{forward}"
 {pool}
 "#,
+        peers = lab.topology().fleet.as_ref().map(|_| peers(Fleet::PEER)).unwrap_or_default(),
         socket = socket(lab),
         state = folder.join("state"),
         pins = lab.pin_dir(),
@@ -181,6 +200,22 @@ forward = "{forward}"
         };
     }
     text
+}
+
+/// The configuration of a fleet's first node as the second's: sockets, state and pins of its own, and the other's addresses
+/// as its peers.
+fn of_peer(lab: &Lab, config: &str) -> String {
+    let folder = lab.folder();
+    let text = |path: PathBuf| format!("{path:?}");
+    config
+        .replace(&text(socket(lab)), &text(folder.join("peer.sock")))
+        .replace(&text(folder.join("state")), &text(folder.join("peer-state")))
+        .replace(&text(lab.pin_dir()), &text(lab.pin_dir().join("peer")))
+        .replace(&peers(Fleet::PEER), &peers(Fleet::NODE))
+}
+
+fn peers(of: [std::net::Ipv4Addr; 2]) -> String {
+    format!("peers = {:?}\n", of.map(|address| address.to_string()))
 }
 
 fn socket(lab: &Lab) -> PathBuf {

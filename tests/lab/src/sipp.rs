@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use crate::lab::Lab;
 use crate::netns::Netns;
 use crate::process::Process;
-use crate::topology::{DOMAIN, Family, Home};
+use crate::topology::{DOMAIN, Family, Home, Host, SIP_PORT};
 
 pub use load::{Load, Part};
 
@@ -213,6 +213,26 @@ impl Sipp {
             .args(["-i", &address, "-mi", &address, "-p", &seat.phones.port().to_string()])
             .args(scenario.arguments());
         Process::spawn(&format!("sipp {name}"), command, &log(lab, name))
+    }
+
+    /// Starts a server on a backend's SIP port that has too much to do: it answers every OPTIONS with 503 and a Retry-After,
+    /// until dropped.
+    ///
+    /// # Errors
+    /// When sipp can't be started.
+    pub fn overloaded(lab: &Lab, host: &Host) -> Result<Process> {
+        let name = format!("overloaded-{}", host.name);
+        let mut command = host.netns.command("sipp");
+        let address = host.address.to_string();
+        command.args(["-nostdin", "-sf", &format!("{SCENARIOS}/overloaded-uas.xml")]).args([
+            "-i",
+            &address,
+            "-mi",
+            &address,
+            "-p",
+            &SIP_PORT.to_string(),
+        ]);
+        Process::spawn(&format!("sipp {name}"), command, &log(lab, &name))
     }
 
     /// No further calls; those under way are brought to their end.

@@ -3,6 +3,7 @@
 //! Addresses are from the ranges for documentation and for private use, and exist inside the namespaces only. Everybody
 //! has one of each family.
 
+mod fleet;
 mod home;
 mod lan;
 
@@ -14,6 +15,7 @@ use anyhow::{Result, ensure};
 use crate::netns::Netns;
 use crate::process::output;
 
+pub use fleet::Fleet;
 pub use home::Home;
 
 /// Address of the VIP, on the node's `lo`, so that the node answers ARP for it.
@@ -94,12 +96,14 @@ pub struct Shape {
     pub has_lan: bool,
     /// With a telephone behind a NAT.
     pub has_home: bool,
+    /// With a second node, and clients and backends on a network each with both nodes.
+    pub has_peer: bool,
 }
 
 impl From<u8> for Shape {
     /// So many backends on wires of their own, nobody behind a NAT.
     fn from(backends: u8) -> Self {
-        Self { backends, has_lan: false, has_home: false }
+        Self { backends, has_lan: false, has_home: false, has_peer: false }
     }
 }
 
@@ -115,6 +119,8 @@ pub struct Topology {
     pub backends: Vec<Host>,
     /// The telephone behind a NAT, if there is one.
     pub home: Option<Home>,
+    /// The second node and the two networks, if there is one.
+    pub fleet: Option<Fleet>,
     has_lan: bool,
 }
 
@@ -148,7 +154,7 @@ impl Topology {
     /// # Errors
     /// When a name is taken, or one of the commands fails.
     pub fn create(name: &str, shape: Shape) -> Result<Self> {
-        let Shape { backends, has_lan, has_home } = shape;
+        let Shape { backends, has_lan, has_home, has_peer } = shape;
         ensure!((1..=99).contains(&backends), "between 1 and 99 backends, not {backends}");
         let client = make(name, "client")?;
         let node = make(name, "node")?;
@@ -159,8 +165,14 @@ impl Topology {
                 Ok(Host { name: backend, address: Ipv4Addr::new(10, 0, 0, 10 + number), netns })
             })
             .collect::<Result<_>>()?;
-        let mut topology = Self { name: name.to_owned(), client, node, backends, home: None, has_lan };
-        topology.prepare_node()?;
+        let has_lan = has_lan || has_peer;
+        let mut topology =
+            Self { name: name.to_owned(), client, node, backends, home: None, fleet: None, has_lan };
+        topology.node.prepare_as_node()?;
+        if has_peer {
+            topology.fleet = Some(topology.connect_fleet()?);
+            return Ok(topology);
+        }
         topology.connect_client()?;
         if has_lan {
             topology.connect_lan()?;
@@ -187,19 +199,6 @@ impl Topology {
             interfaces.push(home::NODE_INTERFACE.to_owned());
         }
         interfaces
-    }
-
-    fn prepare_node(&self) -> Result<()> {
-        self.node.set("ipv4/ip_forward", "1")?;
-        self.node.set("ipv6/conf/all/forwarding", "1")?;
-        // A packet that the program rewrote and left to the stack carries the VIP as its source, which is an
-        // address of the node itself: the stack drops such packets unless told otherwise.
-        self.node.set("ipv4/conf/all/accept_local", "1")?;
-        self.node.set("ipv4/conf/all/rp_filter", "0")?;
-        self.node.set("ipv4/conf/default/rp_filter", "0")?;
-        self.node.ip(&format!("addr add {VIP}/32 dev lo"))?;
-        self.node.ip(&format!("addr add {VIP6}/128 dev lo"))?;
-        Ok(())
     }
 
     fn connect_client(&self) -> Result<()> {
@@ -229,6 +228,21 @@ impl Topology {
             // The way back leads through the node, which is what lets `nat` do without state.
             netns.ip(&format!("route add default via {node} {ONLINK}"))?;
         }
+        Ok(())
+    }
+}
+
+impl Netns {
+    fn prepare_as_node(&self) -> Result<()> {
+        self.set("ipv4/ip_forward", "1")?;
+        self.set("ipv6/conf/all/forwarding", "1")?;
+        // A packet that the program rewrote and left to the stack carries the VIP as its source, which is an
+        // address of the node itself: the stack drops such packets unless told otherwise.
+        self.set("ipv4/conf/all/accept_local", "1")?;
+        self.set("ipv4/conf/all/rp_filter", "0")?;
+        self.set("ipv4/conf/default/rp_filter", "0")?;
+        self.ip(&format!("addr add {VIP}/32 dev lo"))?;
+        self.ip(&format!("addr add {VIP6}/128 dev lo"))?;
         Ok(())
     }
 }

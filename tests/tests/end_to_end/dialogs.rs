@@ -138,5 +138,5 @@ fn proxies_tell_of_what_goes_astray() {
 
 /// The one network of node, backends and clients' router, with so many backends.
 pub(crate) fn lan(backends: u8) -> Shape {
-    Shape { backends, has_lan: true, has_home: false }
+    Shape { has_lan: true, ..Shape::from(backends) }
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 #[test]
 fn a_phone_behind_a_nat_calls_and_is_called() {
-    on_stage("home", Shape { backends: SERVERS, has_lan: false, has_home: true }, |stage| {
+    on_stage("home", Shape { has_home: true, ..Shape::from(SERVERS) }, |stage| {
         the_nat_is_one(stage)?;
         let service = Service { naming: Some(Naming::Alias), ..Service::default() };
         stage.start_proxies(Proxy::by_alias(Family::V4), &service)?;

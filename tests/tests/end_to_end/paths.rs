@@ -12,8 +12,8 @@ use siplb_lab::{Kamailio, siplb};
 
 use crate::stage::{Stage, on_stage};
 
-/// `fall x 1.1 x interval + timeout` with the defaults, and what a busy machine may add.
-const PROMISE: Duration = Duration::from_millis(3_800 + 2_000);
+/// `fall x interval + timeout` with the defaults, and what a busy machine may add.
+const PROMISE: Duration = Duration::from_millis(3_500 + 2_000);
 
 fn with_forward(stage: &Stage, forward: &str) -> String {
     siplb::config(&stage.lab).replace("forward = \"nat\"", &format!("forward = \"{forward}\""))

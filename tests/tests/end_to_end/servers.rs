@@ -94,6 +94,11 @@ impl Servers {
         Ok(arrivals.into_values().collect())
     }
 
+    /// Ends everything.
+    pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
     fn end(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         // The client first: it was started last, and servers read on while packets come.

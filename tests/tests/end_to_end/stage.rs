@@ -48,6 +48,7 @@ pub(crate) fn on_stage(name: &str, shape: impl Into<Shape>, test: impl FnOnce(&m
 pub(crate) struct Stage {
     phones: Option<Process>,
     siplb: Option<Siplb>,
+    peer: Option<Siplb>,
     servers: Vec<Kamailio>,
     pub(crate) lab: Lab,
     binary: PathBuf,
@@ -89,7 +90,7 @@ impl Stage {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let binary = binary()?;
         let lab = Lab::create(name, shape)?;
-        Ok(Self { phones: None, siplb: None, servers: Vec::new(), lab, binary, _turn: turn })
+        Ok(Self { phones: None, siplb: None, peer: None, servers: Vec::new(), lab, binary, _turn: turn })
     }
 
     /// Starts a registrar on every backend, the users' phones, and siplb with the lab's own configuration.
@@ -130,6 +131,16 @@ impl Stage {
     pub(crate) fn start_siplb_as(&mut self, binary: &Path, config: &str) -> Result<()> {
         self.siplb = Some(Siplb::start(&self.lab, binary, config)?);
         Ok(())
+    }
+
+    /// Starts the daemon of the second node, with the first one's configuration.
+    pub(crate) fn start_peer(&mut self, config: &str) -> Result<()> {
+        self.peer = Some(Siplb::start_peer(&self.lab, &self.binary, config)?);
+        Ok(())
+    }
+
+    pub(crate) fn peer(&self) -> &Siplb {
+        self.peer.as_ref().expect("the test has started the second node")
     }
 
     /// The program under test.
@@ -216,6 +227,13 @@ impl Stage {
         Ok(())
     }
 
+    /// OPTIONS to `users`, one after the other and so many a second, for as many seconds; nothing is sent twice. They run
+    /// while the test goes on.
+    pub(crate) fn begin_options(&self, users: &[String], rate: u32, seconds: u32) -> Result<Sipp> {
+        let calls = u64::from(rate) * u64::from(seconds);
+        Sipp::start(&self.lab, "options", Scenario::Options, users, calls, rate)
+    }
+
     /// `calls` calls to `users`, one after the other; they run while the test goes on.
     pub(crate) fn begin_calls(&self, users: &[String], calls: u64) -> Result<Sipp> {
         Sipp::start(&self.lab, "call", Scenario::Call, users, calls, CALL_RATE)
@@ -241,6 +259,12 @@ impl Stage {
         let place = self.servers.iter().position(|server| server.name() == name);
         self.servers.remove(place.with_context(|| format!("{name} does not run"))?).kill();
         Ok(())
+    }
+
+    /// A server that runs.
+    pub(crate) fn server(&self, name: &str) -> Result<&Kamailio> {
+        let server = self.servers.iter().find(|server| server.name() == name);
+        server.with_context(|| format!("{name} does not run"))
     }
 
     /// Starts a killed server again, with an empty memory.

@@ -37,7 +37,7 @@ struct Program {
     elsewhere: &'static str,
 }
 
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 13] = [
     Program {
         need: Need::Toolchain,
         command: "c++",
@@ -92,7 +92,35 @@ const PROGRAMS: [Program; 9] = [
         debian_package: "ethtool",
         elsewhere: "packaged as ethtool",
     },
+    Program {
+        need: Need::Everything,
+        command: "keepalived",
+        debian_package: "keepalived",
+        elsewhere: "keepalived 2.2 or later: packaged as keepalived, at home at https://www.keepalived.org",
+    },
+    Program {
+        need: Need::Everything,
+        command: "etcd",
+        debian_package: "etcd-server",
+        elsewhere: "etcd 3.4 or later: packaged as etcd, at home at https://etcd.io",
+    },
+    Program {
+        need: Need::Everything,
+        command: "etcdctl",
+        debian_package: "etcd-client",
+        elsewhere: "packaged with etcd",
+    },
+    Program {
+        need: Need::Everything,
+        command: "dnsmasq",
+        debian_package: "dnsmasq-base",
+        elsewhere: "packaged as dnsmasq",
+    },
 ];
+
+/// Packages that Debian starts a service of, and the service.
+const SERVICES: [(&str, &str); 3] =
+    [("kamailio", "kamailio.service"), ("etcd-server", "etcd.service"), ("keepalived", "keepalived.service")];
 
 /// Installs everything, after saying what.
 pub(crate) fn run() -> Result<()> {
@@ -135,8 +163,10 @@ fn install_packages(programs: &[&Program], with_compiler: bool) -> Result<()> {
             packages.extend(apt::compiler_packages()?);
         }
         apt::install(&packages)?;
-        if packages.iter().any(|package| package == "kamailio") {
-            stop_kamailio_service()?;
+        for (package, service) in SERVICES {
+            if packages.iter().any(|installed| installed == package) {
+                stop_service(service)?;
+            }
         }
     } else if !programs.is_empty() {
         let list: String = programs.iter().map(|p| format!("\n  {:10} {}", p.command, p.elsewhere)).collect();
@@ -145,12 +175,12 @@ fn install_packages(programs: &[&Program], with_compiler: bool) -> Result<()> {
     Ok(())
 }
 
-/// Debian starts a service as soon as it is installed. Tests start their own Kamailio, and the machine's port 5060 is not
-/// ours to take.
-fn stop_kamailio_service() -> Result<()> {
+/// Debian starts a service as soon as it is installed. Tests start their own servers, and the machine's ports are not ours
+/// to take.
+fn stop_service(service: &str) -> Result<()> {
     if Path::new("/run/systemd/system").is_dir() {
-        println!("setup: stopping and disabling kamailio.service, which came with the package");
-        process::output(Command::new("systemctl").args(["disable", "--now", "kamailio.service"]))?;
+        println!("setup: stopping and disabling {service}, which came with the package");
+        process::output(Command::new("systemctl").args(["disable", "--now", service]))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod agreement;
 mod names;
 mod node;
 mod sockets;
+mod source;
 mod values;
 
 use std::path::Path;
@@ -82,7 +83,19 @@ fn the_shipped_example_is_right_and_shows_the_defaults() {
     assert!(config.warnings.is_empty(), "{}", config.warnings);
     insta::assert_json_snapshot!(config);
     // A commented-out setting that isn't prose says what happens without it, unless it is an example.
-    let examples = ["peers", "on-change", "listen", "health", "names", "aliases", "vip-port", "vip-port-to"];
+    let examples = [
+        "peers",
+        "on-change",
+        "listen",
+        "health",
+        "names",
+        "aliases",
+        "vip-port",
+        "vip-port-to",
+        "kind",
+        "endpoints",
+        "prefix",
+    ];
     let stated: String = EXAMPLE
         .lines()
         .filter(|line| !examples.iter().any(|key| line.starts_with(&format!("# {key} = "))))
