@@ -16,7 +16,13 @@ fn rows(outcome: &Outcome) -> Vec<[String; 2]> {
     let mut rows = vec![
         [
             "calls that rang".into(),
-            format!("{} ({} a second for {:.0} s)", outcome.calls, outcome.rate, outcome.seconds),
+            format!(
+                "{} in {:.0} s: {:.0} a second of {}",
+                outcome.calls,
+                outcome.seconds,
+                outcome.calls as f64 / outcome.seconds,
+                outcome.rate
+            ),
         ],
         ["for how long".into(), format!("up to {} s each", outcome.ring_s)],
         ["complete (487 or 486, and ACK)".into(), format!("{}, {} not", outcome.completed, outcome.failed)],
