@@ -115,7 +115,7 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
             "list the backends here, or let the source give them all; `siplb backend add` adds to both";
         table.refuse("backend", Fault::new("stands beside a source, which gives the whole pool", mend));
     }
-    let pool = Pool {
+    Pool {
         name: table.need("name", "name = \"registrars\"", String::new(), text(syntax::name)),
         forward: table.take("forward", Default::default(), choice),
         key: table.take("key", Default::default(), choice),
@@ -126,8 +126,7 @@ fn pool(table: &mut Table<'_>, defaults: &Settings) -> Pool {
         health,
         source,
         backends: member::settle(backends),
-    };
-    pool
+    }
 }
 
 /// A backend as it is written, and how it is checked.

@@ -229,7 +229,7 @@ mod tests {
 
     fn judged(status: api::Status, unnamed: Result<Vec<api::Unnamed>, String>) -> Vec<Finding> {
         judge(
-            &Daemon::Answers { status, unnamed },
+            &Daemon::Answers { status: Box::new(status), unnamed },
             &[],
             &wanted("192.0.2.10:5060", "10.0.0.11", Forward::Nat),
         )

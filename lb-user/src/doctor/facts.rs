@@ -128,7 +128,7 @@ pub(super) struct Network {
 #[derive(Clone, Debug)]
 pub(super) enum Daemon {
     /// It answers.
-    Answers { status: api::Status, unnamed: Result<Vec<api::Unnamed>, String> },
+    Answers { status: Box<api::Status>, unnamed: Result<Vec<api::Unnamed>, String> },
     /// Nobody listens.
     Absent { socket: PathBuf },
     /// It could not be asked.

@@ -137,7 +137,7 @@ async fn daemon(socket: &Path, forget: bool) -> Daemon {
     };
     let path = "/v1/unnamed";
     let unnamed = if forget { client.delete(path).await } else { client.get(path).await };
-    Daemon::Answers { status, unnamed: unnamed.map_err(|error| error.to_string()) }
+    Daemon::Answers { status: Box::new(status), unnamed: unnamed.map_err(|error| error.to_string()) }
 }
 
 #[cfg(test)]

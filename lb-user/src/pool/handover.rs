@@ -204,13 +204,15 @@ impl Course {
         news
     }
 
-    /// Who fails is away, until he goes home.
+    /// Who fails is away, until he goes home; who is leaving as well, and that one never does.
     fn note_failures(&mut self, pool: &Pool, moment: &Moment<'_>) {
-        self.away.retain(|name, _| pool.backends.iter().any(|backend| backend.name == *name));
-        for backend in &pool.backends {
-            if moment.facts.down.contains(&path(&pool.name, &backend.name)) {
-                self.away.insert(backend.name.clone(), None);
-            } else if let Some(since) = self.away.get_mut(&backend.name) {
+        let names: BTreeSet<String> =
+            pool.backends.iter().chain(&self.known).map(|backend| backend.name.clone()).collect();
+        self.away.retain(|name, _| names.contains(name));
+        for name in names {
+            if moment.facts.down.contains(&path(&pool.name, &name)) {
+                self.away.insert(name, None);
+            } else if let Some(since) = self.away.get_mut(&name) {
                 since.get_or_insert(moment.now);
             }
         }
@@ -242,7 +244,9 @@ impl Course {
         moment: &Moment<'_>,
         news: &mut Vec<News>,
     ) {
-        let held: BTreeSet<String> = self.away.keys().filter(|name| self.is_held(name)).cloned().collect();
+        let is_wanted = |name: &str| pool.backends.iter().any(|backend| backend.name == name);
+        let held = self.away.keys().filter(|name| self.is_held(name) && is_wanted(name));
+        let held: BTreeSet<String> = held.cloned().collect();
         if held.is_empty() {
             return;
         }

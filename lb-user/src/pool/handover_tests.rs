@@ -257,6 +257,31 @@ fn failures_and_maintenance_do_not_wait() {
 }
 
 #[test]
+fn who_is_in_maintenance_is_out_at_once_and_handed_back() {
+    let mut node = Node::new("");
+    let before = node.owners();
+    assert_eq!(node.state("b1", State::Maintenance), []);
+    assert_eq!(node.serving(), ["a1", "c1"]);
+    assert_eq!(kinds(&node.state("b1", State::Active)), ["recording"]);
+    assert_eq!(node.serving(), ["a1", "c1"]);
+    assert_eq!(kinds(&node.after(32)), ["switched"]);
+    assert_eq!(node.owners(), before);
+}
+
+#[test]
+fn who_fails_again_before_his_time_waits_from_the_start() {
+    let mut node = Node::new("hold-down = \"30s\"");
+    node.fails("b1");
+    node.recovers("b1");
+    assert_eq!(node.after(29), []);
+    node.fails("b1");
+    assert_eq!(node.after(100), []);
+    node.recovers("b1");
+    assert_eq!(node.after(29), []);
+    assert_eq!(kinds(&node.after(1)), ["goes home", "recording"]);
+}
+
+#[test]
 fn who_comes_back_goes_home_after_the_hold_down_by_a_handover() {
     let mut node = Node::new("hold-down = \"30s\"");
     let before = node.owners();
@@ -325,6 +350,16 @@ fn where_nobody_has_to_move_home_is_at_once() {
     assert_eq!(node.serving(), ["", "a1", "c1"]);
     assert_eq!(node.recovers("b1"), [News::Home("b1".into())], "nobody stood in");
     assert_eq!(node.serving(), ["a1", "b1", "c1"]);
+}
+
+#[test]
+fn who_fails_while_leaving_does_not_come_back() {
+    let mut node = Node::new("");
+    node.change(&Change::Remove(named("c1")));
+    node.fails("c1");
+    let without = node.owners();
+    assert_eq!(node.recovers("c1"), []);
+    assert_eq!(node.owners(), without);
 }
 
 #[test]

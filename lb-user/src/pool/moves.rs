@@ -177,7 +177,7 @@ mod tests {
         let mut after = before.clone();
         let pool = &mut after.pools[0];
         pool.groups.reverse();
-        pool.groups.iter_mut().for_each(|group| group.id = 10 + group.id);
+        pool.groups.iter_mut().for_each(|group| group.id += 10);
         Arc::make_mut(&mut pool.slots).iter_mut().for_each(|id| *id += 10);
         let moves = moves(&before, &after);
         assert_eq!((moves[0].moved(), moves[0].least(), moves[0].moves.len()), (0, 0, 0));

@@ -161,8 +161,8 @@ hash-key   = "hex:000102030405060708090a0b0c0d0e0f"
 socket     = {socket:?}
 state-dir  = {state:?}
 pin-dir    = {pins:?}
-{handover}
 {peers}
+{handover}
 [[vip]]
 address   = "{vip}"
 port      = {SIP_PORT}

@@ -21,7 +21,7 @@ fn a_backend_is_added_and_removed() {
         let before = stage.owners(&users)?;
 
         let address = stage.lab.topology().backends[3].address.to_string();
-        stage.siplb().ask(&["backend", "add", "registrars", "b4", &address])?;
+        stage.siplb().ask(&["backend", "add", "registrars", "b4", &address, "--now"])?;
         let with_b4 = stage.owners(&users)?;
         only_towards("b4", &before, &with_b4)?;
         stage.register(&users)?;
@@ -36,7 +36,7 @@ fn a_backend_is_added_and_removed() {
         stage.start_siplb(&without_the_last(&siplb::config(&stage.lab)))?;
         ensure!(stage.owners(&users)? == with_b4, "the new daemon has forgotten b4");
 
-        stage.siplb().ask(&["backend", "remove", "b4"])?;
+        stage.siplb().ask(&["backend", "remove", "b4", "--now"])?;
         ensure!(stage.owners(&users)? == before, "owners are not those of before");
         Ok(())
     });
@@ -55,11 +55,11 @@ fn a_weight_moves_no_more_users_than_it_must() {
         let users = users(USERS);
         stage.start_siplb(&siplb::config(&stage.lab))?;
         let (before, digest) = (stage.owners(&users)?, stage.digest()?);
-        stage.siplb().ask(&["backend", "weight", "b1", "300"])?;
+        stage.siplb().ask(&["backend", "weight", "b1", "300", "--now"])?;
         only_towards("b1", &before, &stage.owners(&users)?)?;
         let share = share(&stage.status()?, "b1")?;
         ensure!((0.49..=0.51).contains(&share), "b1 weighs 300 of 600 and has {share}");
-        stage.siplb().ask(&["backend", "weight", "b1", "100"])?;
+        stage.siplb().ask(&["backend", "weight", "b1", "100", "--now"])?;
         ensure!(
             stage.digest()? == digest && stage.owners(&users)? == before,
             "owners are not those of before"
@@ -108,7 +108,7 @@ fn a_bad_request_changes_nothing() {
     on_stage("bad-request", 2, |stage| {
         let _servers = Servers::start(&stage.lab)?;
         stage.start_siplb(&siplb::config(&stage.lab))?;
-        stage.siplb().ask(&["backend", "weight", "b2", "50"])?;
+        stage.siplb().ask(&["backend", "weight", "b2", "50", "--now"])?;
         let before = everything(stage)?;
         for (verb, code, sentence) in BAD_REQUESTS {
             let ended = stage.try_verb(verb)?;

@@ -21,7 +21,7 @@ fn drained_users_go_elsewhere_and_come_home() {
         let before = stage.owners(&users)?;
         let drained: Vec<String> = users.iter().filter(|user| before[*user] == "b1").cloned().collect();
 
-        stage.siplb().ask(&["backend", "drain", "b1"])?;
+        stage.siplb().ask(&["backend", "drain", "b1", "--now"])?;
         let meanwhile = stage.owners(&users)?;
         for user in &users {
             let (home, now) = (&before[user], &meanwhile[user]);
@@ -40,7 +40,7 @@ fn drained_users_go_elsewhere_and_come_home() {
         ensure!(state(stage, "b1")? == "draining", "the new daemon has forgotten that b1 drains");
         ensure!(stage.owners(&users)? == meanwhile, "the new daemon has moved users");
 
-        stage.siplb().ask(&["backend", "ready", "b1"])?;
+        stage.siplb().ask(&["backend", "ready", "b1", "--now"])?;
         ensure!(stage.owners(&users)? == before, "not everybody came home");
         let log = stage.siplb_log();
         ensure!(
@@ -70,10 +70,10 @@ fn a_change_takes_effect_at_once_and_costs_no_packet() {
         servers.probe(&stage.lab, user)?;
         pause(Duration::from_millis(200))?;
         let drain = Instant::now();
-        stage.siplb().ask(&["backend", "drain", "b1"])?;
+        stage.siplb().ask(&["backend", "drain", "b1", "--now"])?;
         pause(Duration::from_millis(200))?;
         let ready = Instant::now();
-        stage.siplb().ask(&["backend", "ready", "b1"])?;
+        stage.siplb().ask(&["backend", "ready", "b1", "--now"])?;
         pause(Duration::from_millis(200))?;
 
         let arrivals = servers.finish()?;

@@ -133,7 +133,8 @@ fn detach_leaves_nothing_behind() {
         let socket = stage.siplb().socket().display().to_string();
         let config = stage.lab.folder().join("siplb.toml").display().to_string();
         stage.kill_siplb();
-        stage.run(&["--socket", &socket, "status"])?.expect_refusal(3, &socket)?;
+        let status = stage.run(&["--socket", &socket, "status"])?;
+        ensure!(status.code == Some(3) && status.stderr.contains(&socket), "{status:?}");
         let detached = stage.run(&["-c", &config, "--json", "detach"])?.json_lines()?;
         let mut named: Vec<String> = serde_json::from_value(detached[0]["interfaces"].clone())?;
         named.sort_unstable();

@@ -35,6 +35,8 @@ fn a_dead_server_moves_its_own_users_alone() {
 
         stage.start_server("b2")?;
         println!("b2 was back after {} ms", stage.siplb().wait_for("b2", true)?.as_millis());
+        ensure!(stage.digest()? == digest_meanwhile, "its users were moved by its return alone");
+        stage.siplb().ask(&["backend", "ready", "b2", "--now"])?;
         ensure!(
             stage.digest()? == digest && stage.owners(&users)? == before,
             "owners are not those of before"

@@ -50,8 +50,11 @@ fn reloads_under_traffic_lose_nothing_and_go_as_they_were_foretold() {
 #[test]
 fn a_bad_file_changes_nothing_and_all_of_it_is_told() {
     on_stage("reload-bad", 2, |stage| {
+        let _servers = Servers::start(&stage.lab)?;
         let good = siplb::config(&stage.lab);
         stage.start_siplb(&good)?;
+        // Next hops are learnt, and published, a moment after the start.
+        pause(Duration::from_millis(500))?;
         let before = stage.status()?["generation"].clone();
         write(
             stage,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use siplb_lab::interrupt::{pause, wait_until};
 use siplb_lab::{Dnsmasq, Etcd, Process, siplb};
 
+use crate::servers::Servers;
 use crate::stage::{Stage, on_stage};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -19,7 +20,9 @@ const PREFIX: &str = "/siplb/registrars/";
 fn config(stage: &Stage, source: &str) -> String {
     let config = siplb::config(&stage.lab);
     let without = config.split("\n[[pool.backend]]").next().unwrap_or_default();
-    format!("{without}\n[pool.source]\n{source}")
+    // What a source says is to be in force when it is asked for.
+    let at_once = "\n[handover]\nrecord = \"0s\"\nfinish = \"0s\"\n";
+    format!("{without}\n[pool.source]\n{source}\n{at_once}")
 }
 
 fn pool(stage: &Stage) -> Result<Value> {
@@ -159,6 +162,7 @@ fn srv_records_give_the_pool_for_as_long_as_they_live() {
     on_stage("dns", 3, |stage| {
         let (node, folder) = (stage.lab.topology().node.clone(), stage.lab.folder());
         let names = "names = [\"_sip._udp.registrars.example.com\"]\nresolver = [\"127.0.0.1\"]\n";
+        let _servers = Servers::start(&stage.lab)?;
         let server = Dnsmasq::start(&node, &folder, 3, &records(&[(1, 60), (2, 40)]))?;
         stage.start_siplb(&config(stage, &format!("kind = \"dns\"\n{names}")))?;
         wait_for(stage, &["b1.example.com 60", "b2.example.com 40"])?;

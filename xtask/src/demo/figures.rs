@@ -25,7 +25,7 @@ pub(super) struct Figures {
     pub(super) other_users_failed: u64,
     /// Complete calls to the killed server's users, after they had registered anew.
     pub(super) after_reregister_ok: u64,
-    /// Calls to them that failed once the server was back and they had not registered again.
+    /// Calls to them that failed once the server was back; they are on its stand-ins still.
     pub(super) after_return_failed: u64,
     #[serde(skip)]
     pub(super) story: Killed,
@@ -43,11 +43,13 @@ pub(super) struct Killed {
     pub(super) back: Duration,
     pub(super) after_return_not_found: u64,
     pub(super) others_failed_after_return: u64,
+    /// Of its users, after they were sent home.
+    pub(super) registered_at_home: u64,
+    pub(super) called_at_home: u64,
 }
 
 impl Figures {
-    /// What should not have happened. That users of the returned server aren't found is no surprise, but arithmetic:
-    /// they had registered elsewhere.
+    /// What should not have happened.
     pub(super) fn broken_promises(&self) -> Vec<String> {
         let story = &self.story;
         let on_servers: u64 = self.per_backend.values().sum();
@@ -71,6 +73,14 @@ impl Figures {
             (
                 story.others_failed_after_return == 0,
                 format!("the return cost {} others a call", story.others_failed_after_return),
+            ),
+            (
+                self.after_return_failed == 0,
+                format!("the return cost {} of its own users a call", self.after_return_failed),
+            ),
+            (
+                story.called_at_home == story.victims,
+                format!("{} of {} could be called at home again", story.called_at_home, story.victims),
             ),
         ];
         promises.into_iter().filter(|(kept, _)| !kept).map(|(_, breach)| breach).collect()
@@ -104,13 +114,18 @@ impl Figures {
             ["complete calls to them".into(), format!("{} of {victims}", self.after_reregister_ok)],
             [format!("{killed} started again, back in after"), format!("{} ms", story.back.as_millis())],
             [
-                "calls to its users, not registered since".into(),
+                "calls to its users, who stay on the stand-ins".into(),
                 format!(
                     "{} failed, {} of them with 404",
                     self.after_return_failed, story.after_return_not_found
                 ),
             ],
             ["calls to everybody else".into(), format!("{} failed", story.others_failed_after_return)],
+            [
+                format!("{killed}'s users sent home, registered again"),
+                format!("{} of {victims}", story.registered_at_home),
+            ],
+            ["complete calls to them".into(), format!("{} of {victims}", story.called_at_home)],
         ]
     }
 }
@@ -121,16 +136,12 @@ impl fmt::Display for Figures {
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["what was done", "what came of it"]).add_rows(self.rows());
         writeln!(out, "{table}")?;
-        let Self { killed, after_return_failed, story, .. } = self;
-        let others = match story.others_failed_after_return {
-            0 => "nobody else anything".to_owned(),
-            calls => format!("others {calls} calls"),
-        };
+        let Self { killed, .. } = self;
         write!(
             out,
             "
-The return of {killed} cost {after_return_failed} of its own users their calls until they register again, since they had
-registered on its stand-ins meanwhile. It cost {others}.
+The return of {killed} moved nobody: its users had registered on its stand-ins meanwhile. They went home when
+`siplb backend ready {killed} --now` said so; by itself that is a handover, after the pool's hold-down.
 These registrars do not record-route: ACK and BYE went by the user in the callee's Contact, and
 responses by the server's address in Via."
         )

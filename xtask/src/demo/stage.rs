@@ -100,6 +100,11 @@ impl Stage {
         self.siplb.wait_for(name, true)
     }
 
+    /// Has the users of a server that is back handed over to it, without waiting for what they have under way.
+    pub(super) fn send_home(&self, name: &str) -> Result<()> {
+        self.siplb.ask(&["backend", "ready", name, "--now"]).map(drop)
+    }
+
     /// Ends this value and nothing that it stands for.
     pub(super) fn leave_standing(self) {
         let Self { progress, phones, siplb, servers, lab, binary: _ } = self;

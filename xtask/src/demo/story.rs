@@ -40,7 +40,10 @@ pub(super) fn play(stage: &mut Stage, users: u32) -> Result<Figures> {
     let back = stage.bring_back(VICTIM)?;
     let after_return = stage.call("calling its users as they are", &victims)?;
     let others_after_return = stage.call("calling everybody else", &others)?;
-    stage.register("registering its users once more", &victims)?;
+    stage.progress.step("sending its users home");
+    stage.send_home(VICTIM)?;
+    let home_again = stage.register("registering its users once more", &victims)?;
+    let called_at_home = stage.call("calling them at home", &victims)?;
 
     Ok(Figures {
         users: users.into(),
@@ -63,6 +66,8 @@ pub(super) fn play(stage: &mut Stage, users: u32) -> Result<Figures> {
             back,
             after_return_not_found: after_return.count("not_found"),
             others_failed_after_return: not_completed(&others_after_return),
+            registered_at_home: home_again.count("registered"),
+            called_at_home: called_at_home.count("completed"),
         },
     })
 }
