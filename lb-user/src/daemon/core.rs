@@ -264,7 +264,7 @@ impl<D: Live> Core<D> {
 
     fn try_publish(&mut self, at_once: &BTreeSet<String>) -> Result<Vec<String>> {
         let news = self.steer(at_once);
-        let effective = self.courses.effective(&self.desired);
+        let effective = self.courses.effective(&self.desired).into_owned();
         let facts = Facts { down: &self.down, overloaded: &self.overloaded };
         let plan = self.planner.plan_on(&self.courses, &effective, facts, &self.network);
         self.clock.planned();

@@ -3,6 +3,7 @@
 //!
 //! [`pool::handover`]: crate::pool::handover
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,7 @@ impl<D: Live> Core<D> {
     /// Where a backend that is leaving and what is wanted can't both be, it leaves at once.
     fn part_the_contradictory(&mut self) -> Vec<(String, News)> {
         let effective = self.courses.effective(&self.desired);
-        if effective == self.desired || contradictions(&effective.config).problems.is_empty() {
+        if matches!(effective, Cow::Borrowed(_)) || contradictions(&effective.config).problems.is_empty() {
             return Vec::new();
         }
         self.courses.part(&self.desired)

@@ -15,8 +15,8 @@
 //!    +--- wanted as before ---+    +--- (a longer record)      +----+ wanted as before: back at once
 //! ```
 //!
-//! The courses of all pools are [`Courses`]; the daemon's core advances them on every event and when [`Courses::wake`]
-//! says so. Pure: time and facts are parameters, and any state has a way out: every phase ends by time alone.
+//! The courses of all pools are [`super::Courses`]. Pure: time and facts are parameters, and any state has a way out: every
+//! phase ends by time alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ pub struct Course {
     /// The handover that is under way.
     pub handover: Option<Handover>,
     /// Backends that failed and have not gone home; since when they are up again, if they are.
-    away: BTreeMap<String, Option<Instant>>,
+    pub(super) away: BTreeMap<String, Option<Instant>>,
     /// All backends of the rosters, those that are not wanted any more among them.
     known: Vec<Backend>,
 }
@@ -410,17 +410,20 @@ impl Course {
     }
 
     /// Keeps the backends of the rosters, and forgets the others.
-    fn know(&mut self, pool: &Pool) {
+    pub(super) fn know(&mut self, pool: &Pool) {
         let other = self.handover.as_ref().map(|handover| &handover.other);
         let is_member = |name: &str| {
             [&self.roster].into_iter().chain(other).flat_map(|roster| &roster.members).any(|m| m.name == name)
         };
-        let leaving = self.leaving(pool).filter(|backend| is_member(&backend.name)).cloned();
-        self.known = pool.backends.iter().cloned().chain(leaving.collect::<Vec<_>>()).collect();
+        let leaving: Vec<Backend> =
+            self.leaving(pool).filter(|backend| is_member(&backend.name)).cloned().collect();
+        if !leaving.is_empty() || self.known != pool.backends {
+            self.known = pool.backends.iter().cloned().chain(leaving).collect();
+        }
     }
 
     /// When time brings something about next, later than `after`, if nothing else happens.
-    fn wake(&self, pool: &Pool, windows: Windows, after: Instant) -> Option<Instant> {
+    pub(super) fn wake(&self, pool: &Pool, windows: Windows, after: Instant) -> Option<Instant> {
         let phase = self.handover.as_ref().map(|handover| {
             handover.since
                 + match handover.phase {
@@ -437,101 +440,4 @@ impl Course {
 fn costs_nobody(judge: &mut impl Judge, pool: &Pool, roster: &Roster, names: &BTreeSet<&str>) -> bool {
     let present = judge.owners(pool, roster);
     judge.owners(pool, &roster.with_home(names)).is_same(&present)
-}
-
-/// The courses of all pools.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Courses {
-    by_pool: BTreeMap<String, Course>,
-    /// The number of the last handover; numbers are not used again while records of theirs can be left.
-    pub(super) last_number: u32,
-}
-
-impl Courses {
-    /// As they were stored.
-    pub fn resumed(by_pool: BTreeMap<String, Course>, last_number: u32) -> Self {
-        Self { by_pool, last_number }
-    }
-
-    /// The course of a pool.
-    pub fn of(&self, pool: &str) -> Option<&Course> {
-        self.by_pool.get(pool)
-    }
-
-    /// All courses, by pool.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Course)> {
-        self.by_pool.iter().map(|(pool, course)| (pool.as_str(), course))
-    }
-
-    /// The number of the last handover.
-    pub fn last_number(&self) -> u32 {
-        self.last_number
-    }
-
-    /// What is wanted, and besides it the backends that are leaving.
-    pub fn effective(&self, desired: &Desired) -> Desired {
-        let mut effective = desired.clone();
-        for pool in &mut effective.config.pools {
-            let Some(course) = self.by_pool.get(&pool.name) else { continue };
-            let leaving: Vec<Backend> = course.leaving(pool).cloned().collect();
-            for mut backend in leaving {
-                let group = pool.backends.iter().find(|known| known.group == backend.group);
-                backend.weight = group.map_or(backend.weight, |known| known.weight);
-                pool.backends.push(backend);
-            }
-        }
-        effective
-    }
-
-    /// Takes what is wanted and known now.
-    pub fn advance(
-        &mut self,
-        desired: &Desired,
-        judge: &mut impl Judge,
-        moment: &Moment<'_>,
-    ) -> Vec<(String, News)> {
-        let pools = &desired.config.pools;
-        self.by_pool.retain(|name, _| pools.iter().any(|pool| pool.name == *name));
-        let mut news = Vec::new();
-        for pool in pools {
-            let course = self.by_pool.entry(pool.name.clone()).or_insert_with(|| Course::of(desired, pool));
-            let happened = course.advance(desired, pool, judge, moment, &mut self.last_number);
-            news.extend(happened.into_iter().map(|happened| (pool.name.clone(), happened)));
-        }
-        news
-    }
-
-    /// Ends the handovers of all pools that backends are leaving: these leave at once, and who is wanted serves.
-    pub fn part(&mut self, desired: &Desired) -> Vec<(String, News)> {
-        let mut news = Vec::new();
-        for pool in &desired.config.pools {
-            let Some(course) = self.by_pool.get_mut(&pool.name) else { continue };
-            if course.leaving(pool).next().is_some() {
-                course.roster = Roster::of(desired, pool, |name| course.away.contains_key(name));
-                let moving = course.handover.take().map_or(0, |handover| handover.moving);
-                course.know(pool);
-                news.push((pool.name.clone(), News::AtOnce(moving)));
-            }
-        }
-        news
-    }
-
-    /// Lets a backend go home without waiting. Says whether it was held.
-    pub fn release(&mut self, pool: &str, name: &str) -> bool {
-        self.by_pool.get_mut(pool).is_some_and(|course| course.release(name))
-    }
-
-    /// When [`Courses::advance`] has to be called if nothing happens before; `after` is when it was called last. What was due
-    /// then and could not be done waits for something else than time.
-    pub fn wake(&self, desired: &Desired, windows: Windows, after: Instant) -> Option<Instant> {
-        let wakes = desired.config.pools.iter().filter_map(|pool| {
-            self.by_pool.get(&pool.name).and_then(|course| course.wake(pool, windows, after))
-        });
-        wakes.min()
-    }
-
-    /// Numbers of the handovers under way.
-    pub fn numbers(&self) -> BTreeSet<u32> {
-        self.by_pool.values().filter_map(|course| Some(course.handover.as_ref()?.number)).collect()
-    }
 }

@@ -87,7 +87,8 @@ impl Node {
     }
 
     fn plan(&mut self) -> Plan {
-        let desired = self.courses.effective(&self.desired());
+        let desired = self.desired();
+        let desired = self.courses.effective(&desired);
         let facts = Facts { down: &self.down, overloaded: &self.overloaded };
         self.planner.plan_on(&self.courses, &desired, facts, &Network::default())
     }

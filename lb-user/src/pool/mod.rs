@@ -11,6 +11,7 @@
 //! which they came about nor any earlier plan matters, so that every node that knows the same decides the same. What has
 //! a history is in the courses alone: who is away, and which handover is under way.
 pub mod changes;
+mod courses;
 mod deal;
 pub mod desired;
 pub mod digest;
@@ -31,9 +32,10 @@ pub mod runtime;
 mod tests;
 
 pub use changes::{Change, Changes, NewBackend, Refusal, State};
+pub use courses::Courses;
 pub use desired::Desired;
 pub use facts::Facts;
-pub use handover::{Course, Courses, Windows};
+pub use handover::{Course, Windows};
 pub use ids::Ids;
 pub use plan::{GroupPlan, HandoverPlan, Plan, PoolPlan};
 pub use planner::Planner;

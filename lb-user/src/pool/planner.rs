@@ -9,9 +9,9 @@ use lb_common::limits::DOMAINS_LIMIT;
 
 use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
-use super::handover::{Course, Courses, Judge};
+use super::handover::{Course, Judge};
 use super::roster::{Owners, Roster};
-use super::{Desired, Facts, GroupPlan, HandoverPlan, Ids, Plan, PoolPlan, State, path};
+use super::{Courses, Desired, Facts, GroupPlan, HandoverPlan, Ids, Plan, PoolPlan, State, path};
 use crate::config::{self, Config, Forward, KeyRule, Pool, Vip};
 use crate::datapath::image::{
     self, Backend, Image, Moving, Name, NamePort, Named, OwnPort, Phase, Standing, Vip as VipEntry,
