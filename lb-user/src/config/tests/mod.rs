@@ -1,6 +1,7 @@
 //! Reading whole files: what a good one makes, and what a bad one is told.
 
 mod agreement;
+mod documents;
 mod names;
 mod node;
 mod sockets;
