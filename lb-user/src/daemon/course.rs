@@ -38,7 +38,9 @@ impl<D: Live> Core<D> {
     /// Where a backend that is leaving and what is wanted can't both be, it leaves at once.
     fn part_the_contradictory(&mut self) -> Vec<(String, News)> {
         let effective = self.courses.effective(&self.desired);
-        if matches!(effective, Cow::Borrowed(_)) || contradictions(&effective.config).problems.is_empty() {
+        // What is live has been judged.
+        let is_new = matches!(effective, Cow::Owned(_)) && *effective != self.effective;
+        if !is_new || contradictions(&effective.config).problems.is_empty() {
             return Vec::new();
         }
         self.courses.part(&self.desired)

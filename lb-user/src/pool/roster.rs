@@ -3,7 +3,7 @@
 //! A pool has one roster in effect, and during a handover a second one ([`super::handover`]). The planner makes an
 //! election of a roster and of what is up; who owns each slot by it is an [`Owners`]. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,36 +66,32 @@ impl Roster {
 /// Who owns each slot by a roster and by what is up.
 #[derive(Clone, Debug)]
 pub struct Owners {
-    /// The slots of each owner would be too many sets: the plan of the roster instead.
+    /// The plan of the roster.
     pub plan: PoolPlan,
-    /// Id of who serves a group, by the group's id; 0 is nobody.
-    active: BTreeMap<u32, u32>,
+    /// Id of who serves a group, at the group's id; 0 is nobody.
+    active: Vec<u32>,
 }
 
 impl Owners {
     /// By a plan.
     pub fn new(plan: PoolPlan) -> Self {
-        let active = |group: &super::GroupPlan| (group.id, group.active.as_ref().map_or(0, |(_, id)| *id));
-        Self { active: plan.groups.iter().map(active).collect(), plan }
+        let last = plan.groups.iter().map(|group| group.id).max().unwrap_or(0);
+        let mut active = vec![0; last as usize + 1];
+        for group in &plan.groups {
+            active[group.id as usize] = group.active.as_ref().map_or(0, |(_, id)| *id);
+        }
+        Self { plan, active }
     }
 
     /// Does it help to hand anything over? Not from those who don't serve.
     pub(super) fn serve(&self) -> bool {
-        !self.plan.is_panic && self.active.values().any(|id| *id != 0)
+        !self.plan.is_panic && self.active.iter().any(|id| *id != 0)
     }
 
     /// The slots that have another owner in `other`.
     pub fn moved<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + 'a {
-        let is_same = BTreeMap::new();
         let pairs = self.plan.slots.iter().zip(other.plan.slots.iter()).enumerate();
-        pairs
-            .scan(is_same, move |known: &mut BTreeMap<(u16, u16), bool>, (slot, (here, there))| {
-                let is_same =
-                    *known.entry((*here, *there)).or_insert_with(|| self.owner(*here) == other.owner(*there));
-                Some((slot, is_same))
-            })
-            .filter(|(_, is_same)| !is_same)
-            .map(|(slot, _)| slot)
+        pairs.filter(|(_, (here, there))| self.owner(**here) != other.owner(**there)).map(|(slot, _)| slot)
     }
 
     /// Has every slot the same owner?
@@ -104,6 +100,6 @@ impl Owners {
     }
 
     fn owner(&self, group: u16) -> u32 {
-        self.active.get(&u32::from(group)).copied().unwrap_or(0)
+        self.active.get(usize::from(group)).copied().unwrap_or(0)
     }
 }
