@@ -296,7 +296,7 @@ impl<D: Live> Core<D> {
     }
 
     /// Applies a change that the operator asked for: when this returns it is stored, and live or, where users move, under
-    /// way. With `is_now` they move at once, whatever transactions are under way.
+    /// way. By [`Timing::now`] they move at once, whatever transactions are under way.
     ///
     /// # Errors
     /// When it is refused, or can't be stored or published; nothing has changed then.

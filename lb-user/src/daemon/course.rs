@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use lb_common::slot::SLOTS;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -118,7 +119,7 @@ pub(super) fn sentence(pool: &str, news: &News, desired: &Desired) -> String {
     let windows = desired.config.handover;
     let (record, finish) = (show_duration(windows.record), show_duration(windows.finish));
     let slots = |slots: &u32| {
-        format!("{slots} of 65537 slots ({:.1} % of the users) of pool {pool}", percent(*slots))
+        format!("{slots} of {SLOTS} slots ({:.1} % of the users) of pool {pool}", percent(*slots))
     };
     match news {
         News::Recording(moving) => format!(
@@ -141,7 +142,7 @@ pub(super) fn sentence(pool: &str, news: &News, desired: &Desired) -> String {
 }
 
 fn percent(slots: u32) -> f64 {
-    f64::from(slots) * 100.0 / lb_common::slot::SLOTS as f64
+    f64::from(slots) * 100.0 / SLOTS as f64
 }
 
 /// The courses as they are stored.

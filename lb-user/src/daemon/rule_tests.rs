@@ -10,27 +10,11 @@ use crate::control::api::Timing;
 use crate::control::error::Kind;
 use crate::control::proposal::Proposed;
 use crate::pool::changes::Named;
-use crate::pool::{Change, NewBackend, State};
+use crate::pool::fixture::{addition, named};
+use crate::pool::{Change, State};
 
 const NOW: Timing = Timing { now: true };
 const FILE: [&str; 3] = ["a1 10.0.0.1 a 0", "a2 10.0.0.2 a 1", "b1 10.0.0.3 b 0"];
-
-fn named(name: &str) -> Named {
-    Named { pool: None, name: name.to_owned() }
-}
-
-fn add(name: &str, address: &str) -> Change {
-    let backend = NewBackend {
-        name: name.into(),
-        address: address.parse().unwrap(),
-        port: 5060,
-        group: None,
-        priority: 0,
-        weight: None,
-        aliases: Vec::new(),
-    };
-    Change::Add { pool: "p".into(), backend }
-}
 
 /// Slots of everybody who serves, by `siplb status`.
 fn loads(daemon: &Daemon) -> BTreeMap<String, u32> {
@@ -52,7 +36,7 @@ async fn what_is_foretold_comes_true_and_nothing_comes_of_foretelling_it() {
     for change in [
         Change::State(named("b1"), State::Draining),
         Change::State(named("a1"), State::Maintenance),
-        add("c1", "10.0.0.9"),
+        addition("c1", "10.0.0.9"),
         Change::Weight(named("c1"), 300),
         Change::Remove(named("a2")),
         Change::Reset(named("a2")),
@@ -94,8 +78,8 @@ async fn a_plan_is_refused_as_the_change_is() {
     for change in [
         Change::Remove(named("x")),
         Change::State(Named { pool: Some("q".into()), name: "a1".into() }, State::Draining),
-        add("a1", "10.0.0.9"),
-        add("c1", "10.0.0.1"),
+        addition("a1", "10.0.0.9"),
+        addition("c1", "10.0.0.1"),
         Change::Reset(named("x")),
     ] {
         let foretold = daemon.core.preview(&Proposed::Change(change.clone())).unwrap_err();
@@ -159,7 +143,7 @@ async fn what_was_done_at_run_time_outlives_reload_and_restart_and_is_told() {
         Change::State(named("a1"), State::Draining),
         Change::Weight(named("b1"), 300),
         Change::Remove(named("a2")),
-        add("c1", "10.0.0.9"),
+        addition("c1", "10.0.0.9"),
     ] {
         daemon.core.change(&change, NOW, &Who::Daemon).unwrap();
     }
@@ -236,7 +220,7 @@ async fn the_file_ends_what_no_longer_fits_it() {
     let home = Home::new();
     let mut daemon = home.start(InMemory::default()).unwrap();
     daemon.core.change(&Change::State(named("b1"), State::Draining), NOW, &Who::Daemon).unwrap();
-    daemon.core.change(&add("c1", "10.0.0.9"), NOW, &Who::Daemon).unwrap();
+    daemon.core.change(&addition("c1", "10.0.0.9"), NOW, &Who::Daemon).unwrap();
     home.write(&["a1 10.0.0.1 a 0", "c1 10.0.0.10 c 0"]);
     let done = daemon.core.reload(NOW, &Who::Daemon).unwrap();
     assert!(done.kept.is_empty());

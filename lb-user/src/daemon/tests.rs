@@ -13,15 +13,11 @@ use crate::control::api::Timing;
 use crate::control::error::Kind;
 use crate::health::{Cause, Change as HealthChange, Event, Health, Load, News, Outcome};
 use crate::net::Network;
-use crate::pool::changes::Named;
-use crate::pool::{Change, NewBackend, State};
+use crate::pool::fixture::{addition, named};
+use crate::pool::{Change, State};
 
 const NOW: Timing = Timing { now: true };
 const HANDED_OVER: Timing = Timing { now: false };
-
-fn named(name: &str) -> Named {
-    Named { pool: None, name: name.to_owned() }
-}
 
 impl Daemon {
     /// What the checks say of backends of pool `p`.
@@ -325,16 +321,7 @@ async fn counters_go_by_name_and_start_anew_with_a_new_one() {
     assert_eq!(status.pools[0].backends.iter().map(|backend| backend.slots).sum::<u32>(), 65_537);
 
     daemon.core.change(&Change::Remove(named("b1")), NOW, &Who::Daemon).unwrap();
-    let backend = NewBackend {
-        name: "c1".into(),
-        address: "10.0.0.9".parse().unwrap(),
-        port: 5060,
-        group: None,
-        priority: 0,
-        weight: None,
-        aliases: Vec::new(),
-    };
-    daemon.core.change(&Change::Add { pool: "p".into(), backend }, NOW, &Who::Daemon).unwrap();
+    daemon.core.change(&addition("c1", "10.0.0.9"), NOW, &Who::Daemon).unwrap();
     let c1 = daemon.core.backends().unwrap().pop().unwrap();
     assert_eq!((c1.name.as_str(), c1.requests.packets), ("c1", 0));
 }

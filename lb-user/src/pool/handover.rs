@@ -386,8 +386,8 @@ impl Course {
             }
             Phase::Recording => {
                 // Who moves by the new aim alone was not recorded so far.
-                let recorded: BTreeSet<usize> = judge.owners(pool, &handover.other).moved(&present).collect();
-                if !to.moved(&present).all(|slot| recorded.contains(&slot)) {
+                let recorded: Vec<usize> = judge.owners(pool, &handover.other).moved(&present).collect();
+                if !to.moved(&present).all(|slot| recorded.binary_search(&slot).is_ok()) {
                     handover.since = since;
                 }
                 (handover.other, handover.moving) = (wanted, moving);
@@ -411,10 +411,8 @@ impl Course {
 
     /// Keeps the backends of the rosters, and forgets the others.
     pub(super) fn know(&mut self, pool: &Pool) {
-        let other = self.handover.as_ref().map(|handover| &handover.other);
-        let is_member = |name: &str| {
-            [&self.roster].into_iter().chain(other).flat_map(|roster| &roster.members).any(|m| m.name == name)
-        };
+        let is_member =
+            |name: &str| self.rosters().flat_map(|roster| &roster.members).any(|member| member.name == name);
         let leaving: Vec<Backend> =
             self.leaving(pool).filter(|backend| is_member(&backend.name)).cloned().collect();
         if !leaving.is_empty() || self.known != pool.backends {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::changes::Named;
+use super::fixture::named;
 use super::handover::{Moment, News, Phase};
 use super::tests::file;
 use super::*;
@@ -111,10 +111,6 @@ impl Node {
         let handover = self.courses.of("p")?.handover.as_ref()?;
         Some((handover.phase, handover.is_switched))
     }
-}
-
-fn named(name: &str) -> Named {
-    Named { pool: None, name: name.to_owned() }
 }
 
 /// The kinds of news, without their numbers.

@@ -17,6 +17,8 @@ pub mod desired;
 pub mod digest;
 pub mod election;
 mod facts;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod handover;
 #[cfg(test)]
 mod handover_tests;

@@ -88,7 +88,7 @@ impl Owners {
         !self.plan.is_panic && self.active.iter().any(|id| *id != 0)
     }
 
-    /// The slots that have another owner in `other`.
+    /// The slots that have another owner in `other`, in ascending order.
     pub fn moved<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + 'a {
         let pairs = self.plan.slots.iter().zip(other.plan.slots.iter()).enumerate();
         pairs.filter(|(_, (here, there))| self.owner(**here) != other.owner(**there)).map(|(slot, _)| slot)

@@ -159,7 +159,8 @@ impl Changes {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::pool::{Change, NewBackend};
+    use crate::pool::Change;
+    use crate::pool::fixture::{addition, named};
 
     fn file(weight: u32) -> Config {
         let text = format!(
@@ -169,23 +170,6 @@ mod tests {
             "0".repeat(32)
         );
         config::parse(&text, "siplb.toml").unwrap()
-    }
-
-    fn named(name: &str) -> Named {
-        Named { pool: None, name: name.to_owned() }
-    }
-
-    fn add(name: &str, address: &str) -> Change {
-        let backend = NewBackend {
-            name: name.into(),
-            address: address.parse().unwrap(),
-            port: 5060,
-            group: None,
-            priority: 0,
-            weight: None,
-            aliases: Vec::new(),
-        };
-        Change::Add { pool: "p".into(), backend }
     }
 
     fn with(changes: &Changes, change: &Change) -> (Changes, String) {
@@ -231,7 +215,7 @@ mod tests {
             let refusal = changes.with(&file(100), &Change::Reset(named(name))).unwrap_err();
             format!("{refusal}; {}", refusal.mend())
         };
-        let added = with(&Changes::default(), &add("c1", "10.0.0.3")).0;
+        let added = with(&Changes::default(), &addition("c1", "10.0.0.3")).0;
         assert_eq!(
             refused(&added, "c1"),
             "the file says nothing of c1 of p: it was added at run time; \
@@ -239,7 +223,7 @@ mod tests {
         );
         assert!(refused(&added, "x").starts_with("there is no backend \"x\""));
         let replaced =
-            with(&with(&Changes::default(), &Change::Remove(named("b1"))).0, &add("b9", "10.0.0.2")).0;
+            with(&with(&Changes::default(), &Change::Remove(named("b1"))).0, &addition("b9", "10.0.0.2")).0;
         assert_eq!(
             refused(&replaced, "b1"),
             "b1 of p can't come back beside b9, added at run time; `siplb backend remove b9` first"

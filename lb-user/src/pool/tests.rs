@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::changes::Named;
+use super::fixture::named;
 use super::*;
 use crate::config::{self, Config};
 use crate::net::Network;
@@ -30,10 +31,6 @@ pub(super) fn file(backends: &[(&str, &str, u8)], pool_keys: &str) -> Config {
 /// Three groups, of which `a` has a standby.
 fn three_groups() -> Config {
     file(&[("a1", "a", 0), ("a2", "a", 1), ("b1", "b", 0), ("c1", "c", 0)], "")
-}
-
-fn named(name: &str) -> Named {
-    Named { pool: None, name: name.to_owned() }
 }
 
 fn down(names: &[&str]) -> BTreeSet<String> {
