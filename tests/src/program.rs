@@ -3,7 +3,10 @@
 use std::{fs, panic, process::Command, thread};
 
 use lb_user::datapath::{Code, Counters, Explained, Explainer, Image, ScanLoop, Unnamed};
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare},
+    unistd::Pid,
+};
 
 use crate::example;
 
@@ -79,7 +82,8 @@ impl Program {
 }
 
 /// Calls `test` with the program loaded, once for each object that this kernel takes, on a thread whose network namespace is
-/// its own and is gone afterwards.
+/// its own and is gone afterwards. The thread stays on one CPU, as the frames of one receive queue do: a map that forgets its
+/// oldest entry keeps them in a list for each CPU, and does not take an entry from the list of another while its own has some.
 ///
 /// # Panics
 /// When the test does, after naming the object, and with a sentence of its own when this process may not load programs.
@@ -93,6 +97,7 @@ pub fn with_program(mut test: impl FnMut(&mut Program) + Send) {
             thread::Builder::new()
                 .stack_size(STACK_BYTES)
                 .spawn_scoped(scope, || {
+                    stay_on_this_cpu();
                     enter_namespace();
                     let mut explainer = Explainer::traced(code, &example::SIZES, &example::image())
                         .unwrap_or_else(|error| panic!("the program can't be loaded: {error}"));
@@ -107,6 +112,14 @@ pub fn with_program(mut test: impl FnMut(&mut Program) + Send) {
             panic::resume_unwind(reason);
         }
     }
+}
+
+fn stay_on_this_cpu() {
+    let mut cpus = CpuSet::new();
+    sched_getcpu()
+        .and_then(|cpu| cpus.set(cpu))
+        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
+        .expect("this thread can be held to a CPU that it may use");
 }
 
 /// Moves this thread to a new network namespace with the routes and neighbours of the example.
