@@ -52,6 +52,14 @@ pub(crate) const fn first(marks: u64) -> u64 {
     ((bit.wrapping_sub(1) & !bit) & ONES).wrapping_mul(ONES) >> 56
 }
 
+/// [`first`], of marks of which there is one at least.
+#[inline(always)]
+pub(crate) const fn first_of_some(marks: u64) -> u64 {
+    let bit = marks >> 7;
+    // A power of 256: the multiplication moves that one up of eight three-bit numbers.
+    (bit & bit.wrapping_neg()).wrapping_mul(0x0020_4060_80a0_c0e0) >> 61
+}
+
 /// How many marks there are; every one must be exact.
 #[inline(always)]
 pub(crate) const fn count(marks: u64) -> u64 {
@@ -61,7 +69,7 @@ pub(crate) const fn count(marks: u64) -> u64 {
 /// [`first`] over two words: 0 to 15, or 16 when neither has a mark.
 #[inline(always)]
 pub(crate) const fn first_of_two(low: u64, high: u64) -> u64 {
-    if low != 0 { first(low) } else { 8 + first(high) }
+    if low != 0 { first_of_some(low) } else { 8 + first(high) }
 }
 
 /// Keeps the first `bytes` bytes (at most 8) and clears the others.
@@ -69,6 +77,13 @@ pub(crate) const fn first_of_two(low: u64, high: u64) -> u64 {
 pub(crate) const fn keep(word: u64, bytes: u64) -> u64 {
     // Two half shifts, since one shift by 64 is not defined.
     word & !((!0u64 << (4 * bytes)) << (4 * bytes))
+}
+
+/// Keeps the bytes in front of the lowest mark, of which there must be one, and clears the others.
+#[inline(always)]
+pub(crate) const fn keep_before(word: u64, marks: u64) -> u64 {
+    let lowest = marks & marks.wrapping_neg();
+    word & (lowest >> 7).wrapping_sub(1)
 }
 
 /// ASCII capitals made small; every other byte stays.
@@ -120,6 +135,10 @@ mod tests {
             let mut expected = bytes;
             expected[n..].fill(0);
             prop_assert_eq!(keep(u64::from_le_bytes(bytes), n as u64).to_le_bytes(), expected);
+            if n < 8 {
+                prop_assert_eq!(first_of_some(0x8080 << (8 * n)), n as u64);
+                prop_assert_eq!(keep_before(u64::from_le_bytes(bytes), 0x8080 << (8 * n)).to_le_bytes(), expected);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
-    decide::{AtVip, Decision, Found, by_first_line, by_key, by_name, names},
+    decide::{AtVip, Decision, Found, by_first_line, by_key, by_name, by_ordinary_name, names},
     layout::{NameKey, Named, Rules, Vip, half},
     sip::{Message, headers::Wanted, start_line::Kind},
 };
@@ -82,38 +82,52 @@ impl AtVip for Judged {
 #[inline(always)]
 pub(crate) fn judge(packet: Packet, notes: &mut Notes, vip: &Vip) {
     let (ctx, rules) = (packet.ctx, &raw const vip.rules);
-    if judge_first_line(ctx, notes, rules) != 0 && judge_names(ctx, notes, rules) != 0 {
+    if judge_first_line(ctx, notes, rules) == DECIDED {
+        return;
+    }
+    let mut said = judge_ordinary_names(ctx, notes, rules);
+    if said == UNUSUAL {
+        said = judge_names(ctx, notes, rules);
+    }
+    if said == UNDECIDED {
         judge_key(ctx, notes, rules);
     }
 }
 
-/// The stages as global functions. They answer 0 when they decided.
+const DECIDED: u64 = 0;
+const UNDECIDED: u64 = 1;
+/// Names are not written as they usually are.
+const UNUSUAL: u64 = 2;
+
+/// The stages as global functions.
 macro_rules! judges {
     ($($name:ident($judged:ident, $known:ident, $source:ident) $body:expr;)*) => {$(
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $name(ctx: *mut xdp_md, notes: *mut Notes, rules: *const Rules) -> u64 {
             let (Some($judged), Some(notes)) = (Judged::new(ctx, notes, rules), Notes::handed(notes)) else {
-                return 0;
+                return DECIDED;
             };
             let $source = notes.source();
             let $known = &mut notes.known;
-            let decision: Option<Decision> = $body;
+            let decision: Option<Option<Decision>> = $body;
             match decision {
-                Some(decision) => {
+                Some(Some(decision)) => {
                     notes.decide(decision);
-                    0
+                    DECIDED
                 }
-                None => 1,
+                Some(None) => UNDECIDED,
+                None => UNUSUAL,
             }
         }
     )*};
 }
 
 judges! {
-    judge_first_line(judged, known, source) by_first_line(judged, known, &source);
-    judge_names(judged, known, _source) by_name(judged, known);
-    judge_key(judged, known, source) Some(by_key(judged, known, &source));
+    judge_first_line(judged, known, source) Some(by_first_line(judged, known, &source));
+    judge_ordinary_names(judged, known, _source) by_ordinary_name(judged, known);
+    judge_names(judged, known, _source) Some(by_name(judged, known));
+    judge_key(judged, known, source) Some(Some(by_key(judged, known, &source)));
 }
 
 /// Who is named by a host.

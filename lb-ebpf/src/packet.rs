@@ -47,6 +47,40 @@ impl Payload {
     }
 }
 
+impl Payload {
+    /// `N` words from `at` where the message ends among them, or in front: like [`Message::word`], but all at once. No
+    /// comparison decides: the verifier would follow both answers to each, for every word.
+    #[inline(always)]
+    fn last_words<const N: usize>(self, at: u64) -> [u64; N] {
+        const { assert!(N <= 4, "more than there are bytes in front of any message") };
+        let size = 8 * N as u64;
+        let over = self.least(at + size - self.least(at + size, self.len()), size);
+        let Some(mut words) = self.packet.read::<[u64; N]>(self.base() + at - over) else {
+            return [self.zero; N];
+        };
+        // Down by `over` bytes: by whole words first, one and two and four, then by what is left.
+        let mut step = 1;
+        while step <= N {
+            let all = self.hide((over >> 3 & step as u64 != 0) as u64).wrapping_neg();
+            let mut i = 0;
+            while i < N {
+                let next = if i + step < N { words[i + step] } else { 0 };
+                words[i] ^= (words[i] ^ next) & all;
+                i += 1;
+            }
+            step *= 2;
+        }
+        let bits = 8 * (over & 7);
+        let mut i = 0;
+        while i < N {
+            let next = if i + 1 < N { words[i + 1] } else { 0 };
+            words[i] = words[i] >> bits | next << 1 << (63 - bits);
+            i += 1;
+        }
+        words
+    }
+}
+
 impl Message for Payload {
     /// Not the same number every time, for all that the verifier knows: what it learns of one would tell it of the others.
     #[inline(always)]
@@ -83,24 +117,24 @@ impl Message for Payload {
     /// One comparison for all of them, where the message goes on behind them: it nearly always does.
     #[inline(always)]
     fn words<const N: usize>(self, at: u64) -> [u64; N] {
-        let mut words = [self.zero; N];
-        if at + 8 * N as u64 <= self.len()
-            && let Some(there) = self.packet.read::<[u64; N]>(self.base() + at)
-        {
-            words = there;
-        } else {
-            let mut i = 0;
-            while i < N {
-                words[i] = self.word(at + 8 * i as u64);
-                i += 1;
-            }
-        }
+        let mut words = match self.whole(at) {
+            Some(words) => words,
+            None => self.last_words(at),
+        };
         let mut i = 0;
         while i < N {
             words[i] = self.hide(words[i]);
             i += 1;
         }
         words
+    }
+
+    #[inline(always)]
+    fn whole<const N: usize>(self, at: u64) -> Option<[u64; N]> {
+        if at + 8 * N as u64 > self.len() {
+            return None;
+        }
+        self.packet.read(self.base() + at)
     }
 
     #[inline(always)]
@@ -115,6 +149,28 @@ impl Message for Payload {
                 // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
                 at = self.hide(at) & OFFSET_MASK;
                 let step = turn(at, self.words(at));
+                at = self.hide(at + step);
+                step
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn wide_windows(self, from: u64, mut turn: impl FnMut(u64, [u64; 4], u64) -> u64) {
+        let mut at = self.hide(from);
+        turns(
+            #[inline(always)]
+            move || {
+                at = self.hide(at) & OFFSET_MASK;
+                let (words, reach) = match self.whole(at) {
+                    Some(words) => (words, 32),
+                    None if at >= self.len() => return 0,
+                    None => {
+                        let [low, high] = self.last_words(at);
+                        ([self.hide(low), self.hide(high), self.zero(), self.zero()], 16)
+                    }
+                };
+                let step = turn(at, words, self.hide(reach));
                 at = self.hide(at + step);
                 step
             },

@@ -6,12 +6,13 @@ use crate::{
     sip::{
         Bytes, Message,
         address::Address as Place,
+        ordinary::{self, Host},
         uri::{Scheme, Uri},
         user,
     },
 };
 
-use super::PassedOver;
+use super::{Known, PassedOver};
 
 /// A key: where it came from, its hash, and the text it was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl Source {
 
 /// Is the host of the Request-URI one of the VIP's domains, and the URI not that of a single device?
 #[inline(always)]
-pub(super) fn is_ours<M: Message>(message: M, rules: &Rules, uri: Uri, passed: &mut PassedOver) -> bool {
+pub(super) fn is_ours<M: Message>(message: M, rules: &Rules, uri: Uri, known: &mut Known) -> bool {
+    let passed = &mut known.passed;
     if rules.domain_count == 0 || uri.scheme() as u8 != Scheme::Sip as u8 {
         passed.add(PassedOver::NOT_OURS);
         return false;
@@ -60,8 +62,8 @@ pub(super) fn is_ours<M: Message>(message: M, rules: &Rules, uri: Uri, passed: &
     if is_first_domain(message, rules, uri.host()) {
         return true;
     }
-    let end = message.host_end(uri.host());
-    let host = host_hash(message, uri.host(), end, rules.seed);
+    known.host = host_of(message, uri.host(), rules.seed);
+    let Host { end, hash: host } = known.host;
     // All ones until a difference is 0; no comparison, since the verifier would follow both its answers for each domain.
     let mut differs = !0;
     let mut i = 0;
@@ -111,9 +113,20 @@ pub fn first_domain(domain: &[u8]) -> ([u64; FIRST_DOMAIN_WORDS], [u64; FIRST_DO
     (text, mask)
 }
 
+/// The URI in the To or From header whose name ends at `at`, and the canonical user in it.
+#[inline(always)]
+pub(super) fn user_in<M: Message>(message: M, rules: &Rules, at: u64, source: KeySource) -> (Uri, Key) {
+    let (uri, user) = match ordinary::address_user(message, at, rules.number_tail, rules.seed) {
+        Some(user) => (user.uri, user.hash),
+        None => (address_of(message, at), 0),
+    };
+    let (uri, user) = (Uri(message.hide(uri.0)), message.hide(user));
+    (uri, user_of(message, rules, uri, user, source))
+}
+
 /// The URI in the To or From header whose name ends at `at`.
 #[inline(always)]
-pub(super) fn address_of<M: Message>(message: M, at: u64) -> Uri {
+fn address_of<M: Message>(message: M, at: u64) -> Uri {
     let value = message.header_value(at);
     let address = if value == 0 { Place::NONE } else { message.address(value) };
     if address.at() == 0 {
@@ -122,13 +135,17 @@ pub(super) fn address_of<M: Message>(message: M, at: u64) -> Uri {
     message.uri(address.at(), address.form())
 }
 
-/// The canonical user of a URI, with its host if the pool's key is the address-of-record.
+/// The canonical user of a URI, with its host if the pool's key is the address-of-record. The hash of the user is `known`
+/// already if it is not 0.
 #[inline(always)]
-pub(super) fn user_of<M: Message>(message: M, rules: &Rules, uri: Uri, source: KeySource) -> Key {
+pub(super) fn user_of<M: Message>(message: M, rules: &Rules, uri: Uri, known: u64, source: KeySource) -> Key {
     if uri.scheme() as u8 >= Scheme::Other as u8 || uri.user() == uri.user_end() {
         return Key::NONE;
     }
-    let mut hash = user::key(message, uri.user(), uri.user_end(), rules.number_tail, rules.seed);
+    let mut hash = known;
+    if hash == 0 {
+        hash = user::key(message, uri.user(), uri.user_end(), rules.number_tail, rules.seed);
+    }
     if hash == 0 {
         return Key::NONE;
     }
@@ -162,6 +179,19 @@ pub(super) fn host_key<M: Message>(message: M, rules: &Rules, uri: Uri) -> Key {
 #[inline(always)]
 pub(super) fn is_cut_at<M: Message>(message: M, end: u64) -> bool {
     message.is_cut() && end >= message.len()
+}
+
+/// The host that begins at `at`.
+#[inline(always)]
+pub(super) fn host_of<M: Message>(message: M, at: u64, seed: u64) -> Host {
+    let host = match ordinary::host(message, at, seed) {
+        Some(host) => host,
+        None => {
+            let end = message.host_end(at);
+            Host { end, hash: host_hash(message, at, end, seed) }
+        }
+    };
+    Host { end: message.hide(host.end), hash: message.hide(host.hash) }
 }
 
 /// The hash of a host name, without its trailing dot.

@@ -30,11 +30,12 @@ use crate::{
     sip::{
         Message,
         headers::{Headers, Wanted},
-        start_line::{Kind, StartLine},
-        uri::{self, Form, Scheme, Uri},
+        ordinary::{self, Host},
+        start_line::{self, Kind, StartLine},
+        uri::{Form, Scheme, Uri},
     },
 };
-use key::{address_of, call_id, host_key, is_ours, user_of};
+use key::{call_id, host_key, is_ours, user_in, user_of};
 
 /// What the rules make of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,10 @@ type Ruling = (Reason, u32, Key);
 pub struct Known {
     start: StartLine,
     uri: Uri,
+    /// Hash of the user in `uri`; 0 is not known yet.
+    user: u64,
+    /// Host in `uri`; its end is 0 where it is not known yet.
+    host: Host,
     headers: Headers,
     found: Found,
     unnamed: Found,
@@ -75,6 +80,8 @@ impl Known {
     pub const NOTHING: Self = Self {
         start: StartLine(0),
         uri: Uri(0),
+        user: 0,
+        host: Host { end: 0, hash: 0 },
         headers: Headers(0),
         found: Found::NOBODY,
         unnamed: Found::NOBODY,
@@ -92,9 +99,11 @@ impl Known {
 #[inline(always)]
 pub fn decide<A: AtVip>(at_vip: A, source: &Source) -> Decision {
     let mut known = Known::NOTHING;
-    by_first_line(at_vip, &mut known, source)
-        .or_else(|| by_name(at_vip, &mut known))
-        .unwrap_or_else(|| by_key(at_vip, &mut known, source))
+    if let Some(decision) = by_first_line(at_vip, &mut known, source) {
+        return decision;
+    }
+    let named = by_ordinary_name(at_vip, &mut known).unwrap_or_else(|| by_name(at_vip, &mut known));
+    named.unwrap_or_else(|| by_key(at_vip, &mut known, source))
 }
 
 /// Stage one, rules 1, 2 and 6: what its first line decides, or To in a REGISTER.
@@ -102,7 +111,11 @@ pub fn decide<A: AtVip>(at_vip: A, source: &Source) -> Decision {
 pub fn by_first_line<A: AtVip>(at_vip: A, known: &mut Known, source: &Source) -> Option<Decision> {
     let message = at_vip.message();
     let rules = at_vip.rules();
-    let start = message.start_line();
+    let start = match start_line::ordinary(message) {
+        Some(start) => start,
+        None => message.start_line(),
+    };
+    let start = StartLine(message.hide(start.0));
     *known = Known { start, ..Known::NOTHING };
     let no_sip = |kind, forwarded, dropped| keep_alive(rules, source, kind, forwarded, dropped);
     let ruling = match start.kind() {
@@ -130,8 +143,7 @@ fn register<M: Message>(message: M, rules: &Rules, start: StartLine) -> Ruling {
         let all_read = headers.is_whole() || !message.is_cut();
         return (if all_read { Reason::ToMissing } else { Reason::HeaderLimit }, 0, Key::NONE);
     }
-    let uri = address_of(message, headers.to());
-    let key = user_of(message, rules, uri, KeySource::To);
+    let (uri, key) = user_in(message, rules, headers.to(), KeySource::To);
     if key.hash != 0 {
         return (Reason::Forwarded, 0, key);
     }
@@ -142,16 +154,20 @@ fn register<M: Message>(message: M, rules: &Rules, start: StartLine) -> Ruling {
 /// Rule 2.
 #[inline(always)]
 fn by_request_line<M: Message>(message: M, rules: &Rules, known: &mut Known) -> Option<Decision> {
-    // In place, since nearly every message comes by here: a call would cost what the scan does.
-    let uri = uri::scan(message, known.start.uri(), Form::Enclosed);
+    let at = known.start.uri();
+    let (uri, user) = match ordinary::request_user(message, at, rules.number_tail, rules.seed) {
+        Some(user) => (user.uri, user.hash),
+        None => (message.uri(at, Form::Enclosed), 0),
+    };
+    let (uri, user) = (Uri(message.hide(uri.0)), message.hide(user));
     if uri.scheme() as u8 == Scheme::Unreadable as u8 {
         return Some(known.decide((Reason::RequestUriUnreadable, 0, Key::NONE)));
     }
-    known.uri = uri;
-    if !is_ours(message, rules, uri, &mut known.passed) {
+    (known.uri, known.user) = (uri, user);
+    if !is_ours(message, rules, uri, known) {
         return None;
     }
-    let key = user_of(message, rules, uri, KeySource::RequestUri);
+    let key = user_of(message, rules, uri, user, KeySource::RequestUri);
     if key.hash == 0 {
         known.passed.add(PassedOver::OURS_WITHOUT_USER);
         return None;
@@ -159,32 +175,56 @@ fn by_request_line<M: Message>(message: M, rules: &Rules, known: &mut Known) -> 
     Some(known.decide((Reason::Forwarded, 0, key)))
 }
 
-/// Stage two, rules 3 and 5: whom a request or a response names.
+/// Stage two, rules 3 and 5: whom a request or a response names in an ordinary way. Finds the headers, and leaves other
+/// ways to [`by_name`], by answering nothing at all.
+#[inline(always)]
+pub fn by_ordinary_name<A: AtVip>(at_vip: A, known: &mut Known) -> Option<Option<Decision>> {
+    let is_response = known.start.kind() as u8 == Kind::Response as u8;
+    let wanted = if is_response { Wanted::VIA } else { Wanted::DECIDING };
+    let until = if is_response { Wanted::VIA } else { Wanted::ROUTE };
+    known.headers = at_vip.message().headers(known.start.uri(), wanted, until);
+    named(at_vip, known, true)
+}
+
+/// Stage three: the same in any way, behind [`by_ordinary_name`].
 #[inline(always)]
 pub fn by_name<A: AtVip>(at_vip: A, known: &mut Known) -> Option<Decision> {
-    let is_response = known.start.kind() as u8 == Kind::Response as u8;
-    let found = if is_response { named_by_via(at_vip, known) } else { named_by_request(at_vip, known) };
-    known.found = found;
-    if found.is_serving() {
-        return Some(known.decide((found.reason(), found.backend(), found.key())));
-    }
-    if found.is_down() && is_response {
-        return Some(known.decide((Reason::NamedGroupDown, 0, Key::NONE)));
-    }
-    None
+    named(at_vip, known, false).unwrap_or(None)
 }
 
 #[inline(always)]
-fn named_by_request<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
+fn named<A: AtVip>(at_vip: A, known: &mut Known, ordinarily: bool) -> Option<Option<Decision>> {
+    let is_response = known.start.kind() as u8 == Kind::Response as u8;
+    let found = if is_response {
+        named_by_via(at_vip, known, ordinarily)?
+    } else {
+        named_by_request(at_vip, known, ordinarily)?
+    };
+    known.found = found;
+    if found.is_serving() {
+        return Some(Some(known.decide((found.reason(), found.backend(), found.key()))));
+    }
+    if found.is_down() && is_response {
+        return Some(Some(known.decide((Reason::NamedGroupDown, 0, Key::NONE))));
+    }
+    Some(None)
+}
+
+#[inline(always)]
+fn named_by_request<A: AtVip>(at_vip: A, known: &mut Known, ordinarily: bool) -> Option<Found> {
     let message = at_vip.message();
-    let (headers, uri) = (message.headers(known.start.uri(), Wanted::DECIDING, Wanted::ROUTE), known.uri);
-    known.headers = headers;
+    let (headers, uri) = (known.headers, known.uri);
     let mut found = Found::NOBODY;
     if headers.route() == 0 {
         let is_cut = !headers.is_whole() && message.is_cut();
         known.passed.add(if is_cut { PassedOver::CUT } else { PassedOver::NO_ROUTE });
     } else {
-        found = at_vip.by_route(headers.route()).from(KeySource::Route);
+        found = if ordinarily {
+            names::ordinary_route(at_vip, headers.route())?
+        } else {
+            at_vip.by_route(headers.route())
+        };
+        found = Found(message.hide(found.from(KeySource::Route).0));
         known.passed.add(match found.kind() {
             NamedKind::Vip => PassedOver::ROUTE_OURS,
             NamedKind::Nobody => PassedOver::ROUTE_UNKNOWN,
@@ -193,28 +233,34 @@ fn named_by_request<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
         });
     }
     if found.is_a_backend() {
-        return found;
+        return Some(found);
     }
     // Without a Route there is no text to keep: the Request-URI has the other side's host, and not a server's.
     known.unnamed = found.from(KeySource::Route);
     if uri.scheme() as u8 == Scheme::Sip as u8 {
-        found = at_vip.by_host(uri.host()).from(KeySource::RequestUriHost);
+        found = if ordinarily {
+            names::ordinary_host(at_vip, uri.host(), known.host)?
+        } else {
+            at_vip.by_host(uri.host())
+        };
+        found = Found(message.hide(found.from(KeySource::RequestUriHost).0));
         if found.is_a_backend() {
             known.passed.add(if found.is_down() { PassedOver::DOWN } else { PassedOver::NOTHING });
-            return found;
+            return Some(found);
         }
     }
     known.passed.add(PassedOver::URI_UNKNOWN);
-    Found::own(at_vip.rules().own)
+    Some(Found::own(at_vip.rules().own))
 }
 
 #[inline(always)]
-fn named_by_via<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
+fn named_by_via<A: AtVip>(at_vip: A, known: &mut Known, ordinarily: bool) -> Option<Found> {
     let message = at_vip.message();
-    let via = message.headers(known.start.uri(), Wanted::VIA, Wanted::VIA).via();
+    let via = known.headers.via();
     let mut found = Found::NOBODY;
     if via != 0 {
-        found = at_vip.by_via(via).from(KeySource::Via);
+        found = if ordinarily { names::ordinary_via(at_vip, via)? } else { at_vip.by_via(via) };
+        found = Found(message.hide(found.from(KeySource::Via).0));
     }
     known.passed.add(match found.kind() {
         NamedKind::Nobody if via == 0 => PassedOver::NO_VIA,
@@ -223,13 +269,13 @@ fn named_by_via<A: AtVip>(at_vip: A, known: &mut Known) -> Found {
         _ => PassedOver::NOTHING,
     });
     if found.is_a_backend() {
-        return found;
+        return Some(found);
     }
     known.unnamed = found;
-    Found::own(at_vip.rules().own)
+    Some(Found::own(at_vip.rules().own))
 }
 
-/// Stage three, rule 4 and what is left of rule 5.
+/// Stage four, rule 4 and what is left of rule 5.
 #[inline(always)]
 pub fn by_key<A: AtVip>(at_vip: A, known: &mut Known, source: &Source) -> Decision {
     let message = at_vip.message();
@@ -242,7 +288,7 @@ pub fn by_key<A: AtVip>(at_vip: A, known: &mut Known, source: &Source) -> Decisi
     let (reason, key) = if is_response {
         by_to(at_vip, source, headers, &mut known.passed, Reason::ResponseUnnamed)
     } else {
-        by_key_of_pool(at_vip, source, known.uri, headers, &mut known.passed)
+        by_key_of_pool(at_vip, source, headers, known)
     };
     let reason = if is_response {
         reason
@@ -258,18 +304,17 @@ pub fn by_key<A: AtVip>(at_vip: A, known: &mut Known, source: &Source) -> Decisi
 fn by_key_of_pool<A: AtVip>(
     at_vip: A,
     source: &Source,
-    uri: Uri,
     headers: Headers,
-    passed: &mut PassedOver,
+    known: &mut Known,
 ) -> (Reason, Key) {
     let message = at_vip.message();
     let rules = at_vip.rules();
     let mut key = Key::NONE;
     if rules.key == KeyKind::User as u8 || rules.key == KeyKind::Aor as u8 {
-        key = user_of(message, rules, uri, KeySource::RequestUri);
+        key = user_of(message, rules, known.uri, known.user, KeySource::RequestUri);
     } else if rules.key == KeyKind::From as u8 {
         if headers.from() != 0 {
-            key = user_of(message, rules, address_of(message, headers.from()), KeySource::From);
+            key = user_in(message, rules, headers.from(), KeySource::From).1;
         }
     } else if rules.key == KeyKind::CallId as u8 {
         key = call_id(message, rules, headers.call_id());
@@ -279,8 +324,8 @@ fn by_key_of_pool<A: AtVip>(
     if key.hash != 0 {
         return (Reason::Forwarded, key);
     }
-    passed.add(PassedOver::NO_USER);
-    by_to(at_vip, source, headers, passed, Reason::FallbackTo)
+    known.passed.add(PassedOver::NO_USER);
+    by_to(at_vip, source, headers, &mut known.passed, Reason::FallbackTo)
 }
 
 /// What rules 4 and 5 fall back on.
@@ -295,7 +340,7 @@ fn by_to<A: AtVip>(
     let message = at_vip.message();
     let rules = at_vip.rules();
     if headers.to() != 0 {
-        let key = user_of(message, rules, address_of(message, headers.to()), KeySource::To);
+        let key = user_in(message, rules, headers.to(), KeySource::To).1;
         if key.hash != 0 {
             return (reason, key);
         }

@@ -10,7 +10,8 @@ use crate::{
     reason::Reason,
     sip::{
         Bytes, Message,
-        uri::{Form, Scheme, Uri},
+        ordinary::{self, Host},
+        uri::{self, Form, Scheme, Uri},
     },
 };
 
@@ -152,16 +153,54 @@ impl Found {
 pub fn host<A: AtVip>(at_vip: A, at: u64, in_via: bool) -> Found {
     let message = at_vip.message();
     let end = message.host_end(at);
-    let hash = host_hash(message, at, end, at_vip.rules().seed);
-    if hash == 0 || is_cut_at(message, end) {
+    let host = Host { end, hash: host_hash(message, at, end, at_vip.rules().seed) };
+    of(at_vip, at, host, message.port(end, in_via))
+}
+
+/// What [`host`] says of an ordinary host that begins at `at`; `known` if that was looked at already.
+#[inline(always)]
+pub(super) fn ordinary_host<A: AtVip>(at_vip: A, at: u64, known: Host) -> Option<Found> {
+    let message = at_vip.message();
+    let host = if known.end != 0 { known } else { ordinary::host(message, at, at_vip.rules().seed)? };
+    Some(of(at_vip, at, host, uri::port(message, host.end, false)))
+}
+
+/// What [`via`] says of a Via in the ordinary form, whose header's name ends at `at`.
+#[inline(always)]
+pub(super) fn ordinary_via<A: AtVip>(at_vip: A, at: u64) -> Option<Found> {
+    let message = at_vip.message();
+    let sent_by = ordinary::sent_by(message, at)?;
+    let host = ordinary::host(message, sent_by, at_vip.rules().seed)?;
+    let port = ordinary::via_port(message, host.end)?;
+    Some(of(at_vip, sent_by, host, port))
+}
+
+/// What [`route`] says of a Route in the ordinary form, if it does not name the VIP. The header's name ends at `at`.
+#[inline(always)]
+pub(super) fn ordinary_route<A: AtVip>(at_vip: A, at: u64) -> Option<Found> {
+    let message = at_vip.message();
+    let at = ordinary::address(message, at)?;
+    if !ordinary::is_userless(message, at) {
+        return None;
+    }
+    let host = ordinary::host(message, at, at_vip.rules().seed)?;
+    let found = of(at_vip, at, host, uri::port(message, host.end, false));
+    if found.0 >> 16 & 7 == NamedKind::Vip as u64 { None } else { Some(found) }
+}
+
+/// Who is named by this host, which begins at `at`, and this port.
+#[inline(always)]
+pub(super) fn of<A: AtVip>(at_vip: A, at: u64, host: Host, port: u64) -> Found {
+    let message = at_vip.message();
+    if host.hash == 0 || is_cut_at(message, host.end) {
         return Found::NOBODY;
     }
-    let port = message.port(end, in_via) as u32;
-    let mut named = at_vip.find(hash, port);
+    let port = message.hide(port) as u32;
+    let mut named = at_vip.find(host.hash, port);
     if named.kind == NamedKind::Nobody as u32 && port != NO_PORT {
-        named = at_vip.find(hash, ANY_PORT);
+        named = at_vip.find(host.hash, ANY_PORT);
     }
-    Found::new(named, at, end)
+    Found::new(named, at, host.end)
 }
 
 /// Who is named by the topmost Via, whose header's name ends at `at` (RFC 3261 section 18.2.2).

@@ -5,7 +5,7 @@
 //! are legal, continued lines (folding) begin with one and so match no name; lines may end in a bare LF.
 
 use super::{Message, user::blanks};
-use crate::swar::{below, equal, first_of_two};
+use crate::swar::{below, equal, first_of_some, first_of_two};
 
 /// A set of headers, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,32 @@ impl Wanted {
     pub const KEYS: Self = Self::TO.and(Self::FROM).and(Self::CALL_ID);
     /// Those that decide about a request.
     pub const DECIDING: Self = Self::KEYS.and(Self::ROUTE);
+
+    /// What a line can begin with that matters to a pass which looks for these: the initials of their names, modulo 64, and
+    /// what ends a line.
+    #[inline(always)]
+    const fn initials(self) -> u64 {
+        const fn of(letters: &[u8]) -> u64 {
+            let mut bits = 0;
+            let mut i = 0;
+            while i < letters.len() {
+                bits |= 1 << (letters[i] & 63);
+                i += 1;
+            }
+            bits
+        }
+        // All ones where the set has the header.
+        const fn if_in(set: Wanted, header: Wanted, bits: u64) -> u64 {
+            (set.0 / header.0 & 1).wrapping_neg() & bits
+        }
+        of(b"\r\n")
+            | if_in(self, Self::TO, of(b"tT"))
+            | if_in(self, Self::FROM, of(b"fF"))
+            | if_in(self, Self::CALL_ID, of(b"cCiI"))
+            | if_in(self, Self::ROUTE, of(b"rR"))
+            | if_in(self, Self::VIA, of(b"vV"))
+            | if_in(self, Self::CSEQ, of(b"cC"))
+    }
 
     /// Both sets.
     pub const fn and(self, other: Self) -> Self {
@@ -101,41 +127,73 @@ const CR_LF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
 /// line.
 #[inline(always)]
 pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted, until: Wanted) -> Headers {
-    let mut found = message.zero();
-    let mut missing = message.hide(wanted.0);
-    let until = message.hide(until.0);
-    let mut begins_line = message.zero();
-    message.windows(
+    let mut pass = Pass {
+        message,
+        found: message.zero(),
+        missing: message.hide(wanted.0),
+        until: message.hide(until.0),
+        initials: message.hide(wanted.initials()),
+        begins_line: message.zero(),
+    };
+    message.wide_windows(
         from,
         #[inline(always)]
-        |at, [low, second, third, fourth]| {
-            (found, missing, begins_line) =
-                (message.hide(found), message.hide(missing), message.hide(begins_line));
-            if begins_line != 0 {
-                if low & 0xff == LINE_FEED || low & 0xffff == CR_LF {
-                    found |= WHOLE;
-                    return 0;
-                }
-                let name = Name(message.hide(name(low).0));
-                if name.which() & missing != 0 {
-                    missing = message.hide(missing & !name.which());
-                    found = message.hide(found | (at + name.length()) << name.shift());
-                    if missing & until == 0 {
-                        return 0;
-                    }
-                }
-            }
-            let (marks, more) = (equal(low, b'\n'), equal(second, b'\n'));
-            begins_line = marks | more;
-            if begins_line != 0 {
-                return first_of_two(marks, more) + 1;
-            }
-            let (marks, more) = (equal(third, b'\n'), equal(fourth, b'\n'));
-            begins_line = marks | more;
-            16 + if begins_line == 0 { 16 } else { first_of_two(marks, more) + 1 }
-        },
+        |at, words, reach| pass.turn(at, words, reach),
     );
-    Headers(found)
+    Headers(pass.found)
+}
+
+/// What the turns of a pass share. One value with one method: each variable that a closure borrows for itself costs stack.
+struct Pass<M> {
+    message: M,
+    /// What [`Headers`] holds.
+    found: u64,
+    /// The headers that are wanted and were not found.
+    missing: u64,
+    until: u64,
+    initials: u64,
+    /// Not 0 if the window begins a line.
+    begins_line: u64,
+}
+
+impl<M: Message> Pass<M> {
+    #[inline(always)]
+    fn turn(&mut self, at: u64, [low, second, third, fourth]: [u64; 4], reach: u64) -> u64 {
+        // Most lines begin with another letter, and are not looked at any further.
+        if self.begins_line != 0 && (self.initials >> (low & 63)) & 1 != 0 && self.is_last(at, low) {
+            return 0;
+        }
+        let (marks, more) = (equal(low, b'\n'), equal(second, b'\n'));
+        self.begins_line = self.message.hide(marks | more);
+        if marks != 0 {
+            return first_of_some(marks) + 1;
+        }
+        if more != 0 {
+            return first_of_some(more) + 9;
+        }
+        let (marks, more) = (equal(third, b'\n'), equal(fourth, b'\n'));
+        self.begins_line = self.message.hide(marks | more);
+        if marks != 0 {
+            return first_of_some(marks) + 17;
+        }
+        if more != 0 { first_of_some(more) + 25 } else { reach }
+    }
+
+    /// Takes the header down that the line at `at` begins with, and tells whether the pass ends with it.
+    #[inline(always)]
+    fn is_last(&mut self, at: u64, low: u64) -> bool {
+        if low & 0xff == LINE_FEED || low & 0xffff == CR_LF {
+            self.found |= WHOLE;
+            return true;
+        }
+        let name = Name(self.message.hide(name(low).0));
+        if name.which() & self.missing == 0 {
+            return false;
+        }
+        self.missing = self.message.hide(self.missing & !name.which());
+        self.found = self.message.hide(self.found | (at + name.length()) << name.shift());
+        self.missing & self.until == 0
+    }
 }
 
 /// A header name that was recognised, packed: its bit in [`Wanted`], its place in [`Headers`], its length.

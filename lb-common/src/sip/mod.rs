@@ -4,6 +4,7 @@
 //! ([`Bytes`]); the kernel's proves every read to the verifier. Stages are functions from offsets to offsets, in files of
 //! their own, in the order in which a message meets them: [`start_line`], [`uri`], [`user`], [`headers`], [`address`], [`via`],
 //! [`list`].
+//! [`ordinary`] is the short cut through most of them, for what is written as nearly everybody writes it.
 //! Each is also a method of [`Message`], so that the kernel can make it a function that is verified once: the bodies
 //! below are the only ones.
 //!
@@ -13,6 +14,7 @@
 pub mod address;
 pub mod headers;
 pub mod list;
+pub mod ordinary;
 pub mod start_line;
 pub mod uri;
 pub mod user;
@@ -53,9 +55,16 @@ pub trait Message: Copy {
         words
     }
 
+    /// `N` words from `at`, if all of them lie within the message.
+    fn whole<const N: usize>(self, at: u64) -> Option<[u64; N]>;
+
     /// Calls `turn(at, words)` with the `N` words at `from`, 0 in place of bytes past the end. Its answer, 1 to `8 * N`, is how
     /// many bytes the next turn steps; 0 ends, as does the end of the message.
     fn windows<const N: usize>(self, from: u64, turn: impl FnMut(u64, [u64; N]) -> u64);
+
+    /// Calls `turn(at, words, reach)` like [`Message::windows`], with four words where the message goes on behind them; where
+    /// it does not, with two, and zeros for the others. `reach` is how many bytes the words are.
+    fn wide_windows(self, from: u64, turn: impl FnMut(u64, [u64; 4], u64) -> u64);
 
     /// `value`, of which the verifier knows nothing any more.
     #[inline(always)]
@@ -206,10 +215,28 @@ impl Message for Bytes<'_> {
         u64::from_le_bytes(word)
     }
 
+    fn whole<const N: usize>(self, at: u64) -> Option<[u64; N]> {
+        if at + 8 * N as u64 <= self.len() { Some(self.words(at)) } else { None }
+    }
+
     fn windows<const N: usize>(self, from: u64, mut turn: impl FnMut(u64, [u64; N]) -> u64) {
         let mut at = from;
         while at < self.len() {
             let step = turn(at, self.words(at));
+            if step == 0 {
+                break;
+            }
+            at += step;
+        }
+    }
+
+    fn wide_windows(self, from: u64, mut turn: impl FnMut(u64, [u64; 4], u64) -> u64) {
+        let mut at = from;
+        while at < self.len() {
+            let step = match self.whole(at) {
+                Some(words) => turn(at, words, 32),
+                None => turn(at, [self.word(at), self.word(at + 8), 0, 0], 16),
+            };
             if step == 0 {
                 break;
             }

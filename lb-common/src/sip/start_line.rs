@@ -98,6 +98,23 @@ const STUN_BINDING: u64 = 0x0001_u16.swap_bytes() as u64;
 const LINE_FEED: u64 = b'\n' as u64;
 const CR_LF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
 
+/// The start line that a message begins with, if it is a response's, or a method of at most fourteen bytes and one blank:
+/// what [`scan`] says of these.
+#[inline(always)]
+pub fn ordinary<M: Message>(message: M) -> Option<StartLine> {
+    let [low, high] = message.whole(0)?;
+    if low | VERSION_LETTERS == VERSION {
+        return Some(StartLine::new(Kind::Response, 0, 0, 8));
+    }
+    let length = message.hide(first_of_two(stops(low), stops(high)));
+    let [behind] = message.whole(length)?;
+    if length == 0 || length > 14 || byte(behind, 0) != b' ' as u64 || byte(behind, 1) <= b' ' as u64 {
+        return None;
+    }
+    let kind = if low == REGISTER && length == 8 { Kind::Register } else { Kind::Request };
+    Some(StartLine::new(kind, 0, length, length + 1))
+}
+
 /// Reads the start line.
 #[inline(always)]
 pub fn scan<M: Message>(message: M) -> StartLine {

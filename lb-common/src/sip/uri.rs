@@ -35,6 +35,11 @@ impl Uri {
     /// No URI at all.
     pub const UNREADABLE: Self = Self::new(Scheme::Unreadable, 0, 0, 0);
 
+    /// With the scheme `sip` and a user.
+    pub(super) const fn of_user(user: u64, user_end: u64) -> Self {
+        Self::new(Scheme::Sip, user, user_end, user_end + 1)
+    }
+
     const fn new(scheme: Scheme, user: u64, user_end: u64, host: u64) -> Self {
         Self(user | user_end << 16 | host << 32 | (scheme as u64) << 48)
     }
@@ -69,7 +74,7 @@ impl Uri {
     }
 }
 
-const SIP: u64 = u32::from_le_bytes(*b"sip:") as u64;
+pub(super) const SIP: u64 = u32::from_le_bytes(*b"sip:") as u64;
 const TEL: u64 = u32::from_le_bytes(*b"tel:") as u64;
 const SIPS: u64 = u64::from_le_bytes(*b"sips:\0\0\0");
 
@@ -176,6 +181,12 @@ pub fn port<M: Message>(message: M, at: u64, in_via: bool) -> u64 {
         }
         message.word(at)
     };
+    number(digits)
+}
+
+/// The port that the word begins with, or [`NOT_A_PORT`].
+#[inline(always)]
+pub(super) const fn number(digits: u64) -> u64 {
     let count = first(not_digit(digits));
     if count == 0 || count > 5 {
         return NOT_A_PORT;
