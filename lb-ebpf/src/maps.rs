@@ -11,7 +11,11 @@ use lb_common::layout::{
 };
 use lb_common::sip::user::Canonical;
 
-use crate::{limiter::Limiter, notes::Notes};
+use crate::{
+    deliver::answers::{self, Answer},
+    limiter::Limiter,
+    notes::Notes,
+};
 
 const BPF_F_NO_PREALLOC: u32 = 1;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
@@ -97,6 +101,10 @@ pub(crate) static TRACE: Array<Trace> = Array::with_max_entries(1, 0);
 /// The notes about the packet under way; each instance of the program has its own.
 #[map]
 pub(crate) static NOTES: PerCpuArray<Notes> = PerCpuArray::with_max_entries(1, 0);
+
+/// What the kernel's tables have just said of clients; each instance of the program has its own.
+#[map]
+pub(crate) static ANSWERS: PerCpuArray<Answer> = PerCpuArray::with_max_entries(answers::LINES, 0);
 
 /// How many ICMP messages may still be sent.
 #[map]
