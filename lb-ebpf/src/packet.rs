@@ -157,21 +157,26 @@ impl Message for Payload {
 
     #[inline(always)]
     fn wide_windows(self, from: u64, mut turn: impl FnMut(u64, [u64; 4], u64) -> u64) {
-        let mut at = self.hide(from);
+        // In the frame and not in the message: one sum less between the end of one line and the beginning of the next.
+        let (base, end) = (self.base(), self.base() + self.len());
+        let mut place = self.hide(base + from);
         turns(
             #[inline(always)]
             move || {
-                at = self.hide(at) & OFFSET_MASK;
-                let (words, reach) = match self.whole(at) {
+                let here = place & OFFSET_MASK;
+                // Another number, or each turn would leave a bound on `end`.
+                let end = self.hide(end);
+                let whole = if here + 32 <= end { self.packet.read::<[u64; 4]>(here) } else { None };
+                let (words, reach) = match whole {
                     Some(words) => (words, 32),
-                    None if at >= self.len() => return 0,
+                    None if here >= end => return 0,
                     None => {
-                        let [low, high] = self.last_words(at);
+                        let [low, high] = self.last_words(here - base);
                         ([self.hide(low), self.hide(high), self.zero(), self.zero()], 16)
                     }
                 };
-                let step = turn(at, words, self.hide(reach));
-                at = self.hide(at + step);
+                let step = turn(here - base, words, self.hide(reach));
+                place = self.hide(here + step);
                 step
             },
         );

@@ -180,10 +180,19 @@ fn by_request_line<M: Message>(message: M, rules: &Rules, known: &mut Known) -> 
 #[inline(always)]
 pub fn by_ordinary_name<A: AtVip>(at_vip: A, known: &mut Known) -> Option<Option<Decision>> {
     let is_response = known.start.kind() as u8 == Kind::Response as u8;
-    let wanted = if is_response { Wanted::VIA } else { Wanted::DECIDING };
+    // A user that is known already is the key, whatever other headers say.
+    let has_key = known.user != 0 && at_vip.rules().key == KeyKind::User as u8;
+    let of_request = if has_key { Wanted::ROUTE } else { Wanted::DECIDING };
+    let wanted = if is_response { Wanted::VIA } else { of_request };
     let until = if is_response { Wanted::VIA } else { Wanted::ROUTE };
     known.headers = at_vip.message().headers(known.start.uri(), wanted, until);
-    named(at_vip, known, true)
+    let decision = named(at_vip, known, true)?;
+    if decision.is_some() || is_response || !has_key {
+        return Some(decision);
+    }
+    let uri = known.uri;
+    let key = Key { source: KeySource::RequestUri, hash: known.user, at: uri.user(), end: uri.user_end() };
+    Some(Some(known.decide((keyed(at_vip, known, Reason::Forwarded), 0, key))))
 }
 
 /// Stage three: the same in any way, behind [`by_ordinary_name`].
@@ -290,13 +299,7 @@ pub fn by_key<A: AtVip>(at_vip: A, known: &mut Known, source: &Source) -> Decisi
     } else {
         by_key_of_pool(at_vip, source, headers, known)
     };
-    let reason = if is_response {
-        reason
-    } else if known.found.is_down() {
-        Reason::NamedByKey
-    } else {
-        unnamed(message, at_vip.rules(), start, reason)
-    };
+    let reason = if is_response { reason } else { keyed(at_vip, known, reason) };
     known.decide((reason, 0, key))
 }
 
@@ -352,6 +355,16 @@ fn by_to<A: AtVip>(
     }
     passed.add(PassedOver::NO_CALL_ID);
     (Reason::FallbackSource, source.key(rules.seed))
+}
+
+/// The reason for a request that goes by key, of which the key alone would give `reason`.
+#[inline(always)]
+fn keyed<A: AtVip>(at_vip: A, known: &Known, reason: Reason) -> Reason {
+    if known.found.is_down() {
+        Reason::NamedByKey
+    } else {
+        unnamed(at_vip.message(), at_vip.rules(), known.start, reason)
+    }
 }
 
 /// The reason for a request that goes by key: those that begin nothing should have named their server. With Call-IDs for
