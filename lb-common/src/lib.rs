@@ -16,6 +16,7 @@ pub mod decide;
 pub mod hash;
 pub mod layout;
 pub mod limits;
+pub mod load;
 pub mod reason;
 pub mod sip;
 pub mod slot;
