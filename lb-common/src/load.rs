@@ -40,6 +40,51 @@ pub struct Setup {
     pub ports: u16,
 }
 
+/// When frames are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Pace {
+    /// Between two frames, in nanoseconds and 1/256 of them; 0 for none.
+    pub interval: u64,
+    /// So many frames are made at once: as many as the kernel hands out before it sends them.
+    pub burst: u64,
+    /// When the next burst is due, in nanoseconds, by the clock of `bpf_ktime_get_ns`; 0 before the first.
+    pub due_ns: u64,
+    /// When the first frame was made.
+    pub first_ns: u64,
+    /// When the last one was.
+    pub last_ns: u64,
+    /// When the last burst began.
+    pub burst_ns: u64,
+    /// How long the generator's CPU was busy with what it made and what came of that on the same CPU, from the beginning of
+    /// a burst to that of waiting for the next.
+    pub busy_ns: u64,
+    /// Frames of the bursts in `busy_ns`: all but those after which somebody else had the CPU.
+    pub busy_frames: u64,
+    /// Frames made.
+    pub made: u64,
+    /// The number that the first frame has.
+    pub number: u64,
+}
+
+impl Pace {
+    /// A generator that is late by more than so many bursts lets them go: made up for all at once, they would measure the
+    /// receiver's ring.
+    pub const LATE_BURSTS: u64 = 2;
+
+    /// No burst keeps its CPU busy for so long, in nanoseconds. When that much passes, another process or the hypervisor had
+    /// the CPU, and the burst doesn't count.
+    pub const STOLEN_NS: u64 = 500_000;
+
+    /// When the next burst after one that was due at `due_ns` is, if that was made at `now_ns`.
+    #[inline(always)]
+    pub const fn next_ns(&self, due_ns: u64, now_ns: u64) -> u64 {
+        let period = (self.interval * self.burst) >> 8;
+        let next = due_ns + period;
+        if now_ns > next + Self::LATE_BURSTS * period { now_ns } else { next }
+    }
+}
+
 /// A message with the headers of its frame. What changes from frame to frame is written over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -164,6 +209,7 @@ pub const fn user(number: u64, users: u32) -> u32 {
 }
 
 const _: () = assert!(size_of::<Setup>() == 24);
+const _: () = assert!(size_of::<Pace>() == 80);
 const _: () = assert!(size_of::<Template>() == FRAME_MAX + 16);
 const _: () = assert!(size_of::<Destination>() == 8);
 const _: () = assert!(size_of::<Trailer>() == 32);
@@ -196,6 +242,14 @@ mod tests {
     #[test]
     fn what_takes_longer_than_all_buckets_is_in_the_last() {
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn bursts_are_due_evenly_and_what_is_far_too_late_is_let_go() {
+        let pace = Pace { interval: 1_000 << 8, burst: 4, ..Pace::default() };
+        assert_eq!(pace.next_ns(10_000, 10_100), 14_000);
+        assert_eq!(pace.next_ns(10_000, 15_000), 14_000);
+        assert_eq!(pace.next_ns(10_000, 90_000), 90_000);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! The generator runs in live test runs (`BPF_PROG_TEST_RUN` with `BPF_F_TEST_XDP_LIVE_FRAMES`, Linux 5.18): the kernel
 //! hands it one frame after the other, and what it makes of them leaves by an interface. A frame that comes back from its
-//! receiver is used again as the receiver left it, so all of it is written each time.
+//! receiver is used again as the receiver left it, so all of it is written each time. A test run takes some 20 ms to begin
+//! and to end, so one makes all frames of a run, and waits between them: [`wait`].
 //!
 //! Invariant: every frame that was made has a number of its own, at its end, and the sink counts a number once.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -25,7 +26,7 @@ use aya_ebpf::{
 };
 use bytes::{Packet, opaque};
 use lb_common::load::{
-    Arrived, BUCKETS, DESTINATIONS_LIMIT, Destination, FRAME_MAX, NUMBERS_LIMIT, Run, Setup, TEMPLATES, Template,
+    Arrived, BUCKETS, DESTINATIONS_LIMIT, Destination, FRAME_MAX, NUMBERS_LIMIT, Pace, Run, Setup, TEMPLATES, Template,
     Trailer, USERS_LIMIT, bucket, name, user,
 };
 
@@ -43,9 +44,9 @@ static MESSAGES: Array<Template> = Array::with_max_entries(TEMPLATES, 0);
 #[map]
 static DESTINATIONS: Array<Destination> = Array::with_max_entries(DESTINATIONS_LIMIT, 0);
 
-/// The next number. One generator runs at a time.
+/// When frames are made. One generator runs at a time.
 #[map]
-static NEXT: Array<u64> = Array::with_max_entries(1, 0);
+static PACE: Array<Pace> = Array::with_max_entries(1, 0);
 
 /// What the sink has to know.
 #[map]
@@ -81,12 +82,12 @@ fn generate(context: XdpContext) -> u32 {
 #[inline(always)]
 fn make(packet: Packet) -> Option<u32> {
     let setup = SETUP.get(0)?;
-    let next = NEXT.get_ptr_mut(0)?;
-    // SAFETY: an entry of an array is always there, and no other program of this object writes to this one.
-    let number = unsafe {
-        *next += 1;
-        *next - 1
-    };
+    let pace = PACE.get_ptr_mut(0)?;
+    // SAFETY: an entry of an array is always there, and nobody else writes to this one while the generator runs.
+    let pace = unsafe { &mut *pace };
+    let made_ns = wait(pace);
+    let number = pace.number + pace.made;
+    pace.made += 1;
     let template = MESSAGES.get(number as u32 % TEMPLATES)?;
     // The verifier wants both bounds in one chain of instructions.
     let bytes = (opaque(setup.frame_bytes as u64 - 1) & (FRAME_MAX as u64 - 1)) as u32 + 1;
@@ -109,12 +110,51 @@ fn make(packet: Packet) -> Option<u32> {
         server = user % setup.servers.max(1) + 1;
         packet.write(template.server_at as u64, b'0' + server as u8).then_some(())?;
     }
-    // SAFETY: a helper without arguments.
-    let made_ns = unsafe { bpf_ktime_get_ns() };
     let trailer = Trailer { made_ns, number, user, server, mark: Trailer::MARK };
     packet.write(bytes as u64 - Trailer::BYTES as u64, trailer).then_some(())?;
     // SAFETY: a helper that takes numbers.
     Some(unsafe { bpf_redirect(setup.interface, 0) } as u32)
+}
+
+/// Waits until the frame is due, and returns what time it is then.
+#[inline(always)]
+fn wait(pace: &mut Pace) -> u64 {
+    let begun = now_ns();
+    if pace.made == 0 {
+        (pace.first_ns, pace.due_ns) = (begun, begun);
+    }
+    let mut now = begun;
+    if pace.interval != 0 && pace.made % pace.burst.max(1) == 0 {
+        let busy_ns = begun - pace.burst_ns;
+        if pace.made != 0 && busy_ns < Pace::STOLEN_NS {
+            pace.busy_ns += busy_ns;
+            pace.busy_frames += pace.burst;
+        }
+        while now < pace.due_ns && may_go_on() {
+            now = now_ns();
+        }
+        pace.burst_ns = now;
+        pace.due_ns = pace.next_ns(pace.due_ns, now);
+    }
+    pace.last_ns = now;
+    now
+}
+
+#[inline(always)]
+fn now_ns() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// Turns of a loop until the kernel says that it is enough: the instruction `may_goto`, Linux 6.9.
+#[inline(always)]
+fn may_go_on() -> bool {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: jumps or does not.
+    unsafe {
+        core::arch::asm!("may_goto {0}", label { return false }, options(nostack));
+    }
+    true
 }
 
 /// Source and destination of a user's message, and the number that fragments would have in common.
@@ -164,8 +204,7 @@ fn take(packet: Packet, arrived: &mut Arrived) -> Option<()> {
         return Some(());
     }
     arrived.first += 1;
-    // SAFETY: a helper without arguments.
-    let latency_ns = unsafe { bpf_ktime_get_ns() }.saturating_sub(trailer.made_ns);
+    let latency_ns = now_ns().saturating_sub(trailer.made_ns);
     if let Some(count) = LATENCIES.get_ptr_mut(bucket(latency_ns)) {
         // SAFETY: the entry belongs to this CPU.
         unsafe { *count += 1 };

@@ -1,0 +1,25 @@
+//! Numbered SIP messages at a rate, what became of them, and what the machine spent on them: what `cargo xtask bench peers`
+//! and `cargo xtask bench flood` measure with.
+//!
+//! ```text
+//! Generator (a CPU of its own)              Sink (XDP on each server's interface)
+//! Messages -> live frames -> client's veth ... -> number seen? latency? right server? -> Count
+//!                    Idle: what each CPU had left meanwhile
+//! ```
+//!
+//! The programs are `lb-ebpf/src/bin/load.rs`; what they share with this crate is `lb_common::load`. Everything that names
+//! aya is in [`programs`].
+
+mod idle;
+mod latency;
+mod message;
+mod pace;
+pub mod programs;
+mod stat;
+
+pub use idle::{Idle, Used, bind, bind_thread};
+pub use latency::Latencies;
+pub use message::{Ends, Kind, Messages};
+pub use pace::{Offered, Pace};
+pub use programs::{Count, Programs};
+pub use stat::Stat;

@@ -1,0 +1,72 @@
+//! What the kernel says each CPU was busy with, in `/proc/stat`: samples, one a clock tick.
+
+use std::{fs, ops::Sub};
+
+use anyhow::{Context as _, Result};
+
+/// Time of all CPUs together, in clock ticks of 10 ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// User space, but for what was made nice.
+    pub user: u64,
+    /// The kernel, on behalf of a process.
+    pub system: u64,
+    /// Interrupts.
+    pub irq: u64,
+    /// What interrupts left for later: packets.
+    pub softirq: u64,
+    /// What the hypervisor gave to others.
+    pub steal: u64,
+}
+
+impl Stat {
+    /// As it is now.
+    ///
+    /// # Errors
+    /// When `/proc/stat` can't be read.
+    pub fn now() -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+        Self::parse(&text).context("/proc/stat has no line for all CPUs")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let all: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+        let [user, _nice, system, _idle, _iowait, irq, softirq, steal, ..] = all[..] else { return None };
+        Some(Self { user, system, irq, softirq, steal })
+    }
+
+    /// What was worked, in nanoseconds.
+    pub fn busy_ns(&self) -> u64 {
+        const TICK_NS: u64 = 10_000_000;
+        (self.user + self.system + self.irq + self.softirq) * TICK_NS
+    }
+}
+
+impl Sub for Stat {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            user: self.user - earlier.user,
+            system: self.system - earlier.system,
+            irq: self.irq - earlier.irq,
+            softirq: self.softirq - earlier.softirq,
+            steal: self.steal - earlier.steal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_all_cpus_counts() {
+        let text = "cpu  10 900 30 4000 50 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(stat, Stat { user: 10, system: 30, irq: 6, softirq: 7, steal: 8 });
+        assert_eq!(stat.busy_ns(), 530_000_000);
+        assert_eq!(Stat::parse("cpu0 1 2 3 4 5 6 7 8\n"), None);
+    }
+}
