@@ -10,11 +10,13 @@
 //! The programs are `lb-ebpf/src/bin/load.rs`; what they share with this crate is `lb_common::load`. Everything that names
 //! aya is in [`programs`].
 
+pub mod cost;
 mod idle;
 mod latency;
 mod message;
 mod pace;
 pub mod programs;
+mod search;
 mod stat;
 
 pub use idle::{Idle, Used, bind, bind_thread};
@@ -22,4 +24,5 @@ pub use latency::Latencies;
 pub use message::{Ends, Kind, Messages};
 pub use pace::{Offered, Pace};
 pub use programs::{Count, Programs};
+pub use search::Search;
 pub use stat::Stat;

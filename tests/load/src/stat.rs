@@ -4,7 +4,7 @@ use std::{fs, ops::Sub};
 
 use anyhow::{Context as _, Result};
 
-/// Time of all CPUs together, in clock ticks of 10 ms.
+/// Time of one CPU, in clock ticks of 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
     /// User space, but for what was made nice.
@@ -23,14 +23,15 @@ impl Stat {
     /// As it is now.
     ///
     /// # Errors
-    /// When `/proc/stat` can't be read.
-    pub fn now() -> Result<Self> {
+    /// When `/proc/stat` can't be read, or has no such CPU.
+    pub fn of_cpu(cpu: usize) -> Result<Self> {
         let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
-        Self::parse(&text).context("/proc/stat has no line for all CPUs")
+        Self::parse(&text, cpu).with_context(|| format!("/proc/stat has no CPU {cpu}"))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    fn parse(text: &str, cpu: usize) -> Option<Self> {
+        let title = format!("cpu{cpu} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&title))?;
         let all: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
         let [user, _nice, system, _idle, _iowait, irq, softirq, steal, ..] = all[..] else { return None };
         Some(Self { user, system, irq, softirq, steal })
@@ -62,11 +63,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_of_all_cpus_counts() {
-        let text = "cpu  10 900 30 4000 50 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
-        let stat = Stat::parse(text).unwrap();
+    fn the_line_of_the_cpu_counts() {
+        let text = "cpu  1 2 3 4 5 6 7 8 0 0\ncpu0 9 9 9 9 9 9 9 9 0 0\ncpu1 10 900 30 4000 50 6 7 8 0 0\n";
+        let stat = Stat::parse(text, 1).unwrap();
         assert_eq!(stat, Stat { user: 10, system: 30, irq: 6, softirq: 7, steal: 8 });
         assert_eq!(stat.busy_ns(), 530_000_000);
-        assert_eq!(Stat::parse("cpu0 1 2 3 4 5 6 7 8\n"), None);
+        assert_eq!(Stat::parse(text, 2), None);
     }
 }
