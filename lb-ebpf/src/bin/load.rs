@@ -124,11 +124,13 @@ fn wait(pace: &mut Pace) -> u64 {
         (pace.first_ns, pace.due_ns) = (begun, begun);
     }
     let mut now = begun;
-    if pace.interval != 0 && pace.made % pace.burst.max(1) == 0 {
+    if pace.made % pace.burst.max(1) == 0 {
         let busy_ns = begun - pace.burst_ns;
         if pace.made != 0 && busy_ns < Pace::STOLEN_NS {
             pace.busy_ns += busy_ns;
             pace.busy_frames += pace.burst;
+        } else if pace.made != 0 {
+            pace.stolen_ns += busy_ns;
         }
         while now < pace.due_ns && may_go_on() {
             now = now_ns();

@@ -9,6 +9,7 @@ mod measure;
 mod report;
 mod responder;
 mod stand;
+mod text;
 
 use std::path::Path;
 

@@ -127,6 +127,15 @@ fn be_last() -> Result<()> {
     Ok(())
 }
 
+/// Lets the calling thread run before all ordinary ones: it stands for a machine of its own.
+pub(crate) fn be_first() -> Result<()> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the parameter outlives the call, which changes this thread's own scheduling alone.
+    let is_first = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) } == 0;
+    ensure!(is_first, "cannot run as SCHED_FIFO: {}", std::io::Error::last_os_error());
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -28,15 +28,29 @@ pub struct Offered {
     pub sent: u64,
     /// From the first frame to the last.
     pub seconds: f64,
+    /// How much of that somebody else had the generator's CPU: another process, or the hypervisor.
+    pub stolen_seconds: f64,
     /// How long the generator's CPU was busy with a frame, on average and in nanoseconds: making it, and what came of that in
-    /// softirqs on the same CPU. Not known at the highest pace, which never waits.
+    /// softirqs on the same CPU. `None` when somebody else had the CPU after every burst.
     pub busy_ns: Option<f64>,
 }
 
 impl Offered {
-    /// Frames a second.
+    /// What was made when it is over.
+    pub(crate) fn of(made: &load::Pace) -> Self {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        Self {
+            sent: made.made,
+            seconds: seconds(made.last_ns - made.first_ns),
+            stolen_seconds: seconds(made.stolen_ns),
+            busy_ns: (made.busy_frames > 0).then(|| made.busy_ns as f64 / made.busy_frames as f64),
+        }
+    }
+
+    /// Frames a second, while the generator had its CPU.
     pub fn per_second(&self) -> f64 {
-        if self.seconds > 0.0 { self.sent as f64 / self.seconds } else { 0.0 }
+        let seconds = self.seconds - self.stolen_seconds;
+        if seconds > 0.0 { self.sent as f64 / seconds } else { 0.0 }
     }
 }
 
@@ -83,6 +97,22 @@ mod tests {
         let start = pace.start(7);
         assert_eq!((start.interval, start.burst, start.number, start.made), (10_000 << 8, 16, 7, 0));
         assert_eq!(pace.frames(Duration::from_secs(2)), 200_000);
+    }
+
+    #[test]
+    fn what_others_took_is_not_the_generators_doing() {
+        let made = load::Pace {
+            made: 1_000,
+            first_ns: 5_000_000_000,
+            last_ns: 6_000_000_000,
+            stolen_ns: 500_000_000,
+            busy_ns: 400_000,
+            busy_frames: 800,
+            ..load::Pace::default()
+        };
+        let offered = Offered::of(&made);
+        assert_eq!((offered.sent, offered.per_second(), offered.busy_ns), (1_000, 2_000.0, Some(500.0)));
+        assert_eq!(Offered::of(&load::Pace::default()).per_second(), 0.0);
     }
 
     #[test]

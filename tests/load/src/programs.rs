@@ -18,7 +18,7 @@ use nix::net::if_::if_nametoindex;
 use siplb_lab::Netns;
 
 use crate::{
-    idle::bind,
+    idle::{be_first, bind},
     latency::Latencies,
     message::Messages,
     pace::{Offered, Pace},
@@ -189,7 +189,7 @@ impl Programs {
         Ok(Count { arrived: sum, latencies: Latencies::new(buckets) })
     }
 
-    /// Makes frames from within `netns` for a time, on a CPU of its own.
+    /// Makes frames from within `netns` for a time, on a CPU of its own, before anybody else there.
     ///
     /// # Errors
     /// When the kernel refuses a test run.
@@ -201,6 +201,7 @@ impl Programs {
         let program = program(&mut self.object, "generate")?;
         netns.run(|| {
             bind(cpu)?;
+            be_first()?;
             let options = TestRunOptions {
                 data_in: Some(&frame),
                 repeat: pace.frames(time),
@@ -211,11 +212,7 @@ impl Programs {
             Ok(())
         })?;
         let made = self.array::<load::Pace>("PACE")?.get(&0, 0)?.0;
-        Ok(Offered {
-            sent: made.made,
-            seconds: (made.last_ns - made.first_ns) as f64 / 1e9,
-            busy_ns: (made.busy_frames > 0).then(|| made.busy_ns as f64 / made.busy_frames as f64),
-        })
+        Ok(Offered::of(&made))
     }
 
     fn next_number(&mut self) -> Result<u64> {
