@@ -113,7 +113,7 @@ impl Contender {
 pub(crate) enum Running {
     Kernel,
     Process(Process),
-    Siplb(Box<Siplb>, Vec<Responder>),
+    Siplb { siplb: Box<Siplb>, _responders: Vec<Responder> },
 }
 
 impl Running {
@@ -122,7 +122,7 @@ impl Running {
         match self {
             Self::Kernel => None,
             Self::Process(process) => Some(process.pid()),
-            Self::Siplb(siplb, _) => Some(siplb.pid()),
+            Self::Siplb { siplb, .. } => Some(siplb.pid()),
         }
     }
 
@@ -132,7 +132,7 @@ impl Running {
         match self {
             Self::Kernel => Ok(()),
             Self::Process(process) => process.ensure_running(),
-            Self::Siplb(siplb, _) => siplb.ensure_running(),
+            Self::Siplb { siplb, .. } => siplb.ensure_running(),
         }
     }
 }
@@ -158,7 +158,7 @@ fn start_siplb(lab: &Lab, binary: &Path) -> Result<Running> {
     let service = siplb::Service { naming: Some(siplb_lab::Naming::Alias), ..siplb::Service::default() };
     let siplb = Siplb::start(lab, binary, &siplb::config_for(lab, &service))?;
     hosts.iter().try_for_each(|host| siplb.wait_for(&host.name, true).map(drop))?;
-    Ok(Running::Siplb(Box::new(siplb), responders))
+    Ok(Running::Siplb { siplb: Box::new(siplb), _responders: responders })
 }
 
 fn nft(lab: &Lab, rules: &str) -> Result<Running> {
@@ -229,9 +229,9 @@ fn kamailio(lab: &Lab, node: &Netns) -> Result<std::process::Command> {
     Ok(command)
 }
 
-/// On the contenders' CPU, in the node.
+/// On the contenders' CPU, in the node, and before whatever else the machine does there.
 fn pinned(node: &Netns, program: &str) -> std::process::Command {
-    let mut command = node.command("taskset");
-    command.args(["-c", &CONTENDER_CPU.to_string(), program]);
+    let mut command = node.command("nice");
+    command.args(["-n", "-20", "taskset", "-c", &CONTENDER_CPU.to_string(), program]);
     command
 }

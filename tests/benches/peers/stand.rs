@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::unistd::Pid;
 use siplb_lab::{Lab, Netns, process::output, topology::CALLERS, topology::VIP};
 use siplb_load::{
-    Ends, Messages, Programs, bind_thread,
+    Ends, Messages, Programs, bind_thread, put_forward,
     programs::On,
 };
 
@@ -103,12 +103,13 @@ impl Stand {
             self.poller = Some(one);
         }
         let poller = self.poller.context("the thread that polls the client's wire is not to be found")?;
-        bind_thread(poller, CONTENDER_CPU)
+        bind_thread(poller, CONTENDER_CPU)?;
+        put_forward(poller)
     }
 
     /// The daemon itself says where users belong: what arrived has to agree with it.
     pub(crate) fn ensure_owners(&self, programs: &mut Programs) -> Result<()> {
-        let Running::Siplb(siplb, _) = &self.running else { return Ok(()) };
+        let Running::Siplb { siplb, .. } = &self.running else { return Ok(()) };
         let mut asked = 0;
         for user in (0..USERS).step_by(USERS as usize / 25) {
             let at = programs.server_of(user)?;
@@ -140,13 +141,9 @@ fn pollers() -> Result<BTreeSet<Pid>> {
 }
 
 /// MAC address of an interface.
-pub(crate) fn mac(netns: &Netns, interface: &str) -> Result<[u8; 6]> {
-    let shown = netns.ip(&format!("-o link show {interface}"))?;
-    let address = shown.split("link/ether ").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let bytes: Option<Vec<u8>> =
-        address.map(|text| text.split(':').filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect());
-    match bytes.and_then(|bytes| bytes.try_into().ok()) {
+fn mac(netns: &Netns, interface: &str) -> Result<[u8; 6]> {
+    match siplb_load::mac(&netns.ip(&format!("-o link show {interface}"))?) {
         Some(mac) => Ok(mac),
-        None => bail!("{interface} has no MAC address: {shown}"),
+        None => bail!("{interface} of {} has no MAC address", netns.name()),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn method() -> Vec<String> {
         "The highest rate is looked for by doubling and then between the last good and the first bad, in steps of 0.4 seconds \
          and to 8 %; nothing at all may be lost, and each step has a second try. There a thread polls the node's interface \
          towards the client (threaded NAPI), bound to CPU 1 with the contender's processes, so that the generator's CPU does \
-         none of their work. It is the rate of one CPU. Rings are veth's 256 frames, and socket buffers the programs' own \
+         none of their work. It is the rate of one CPU. That thread and the contenders' processes have precedence there (nice -20). Rings are veth's 256 frames, and socket buffers the programs' own \
          choice.",
         "Plain routing: IPv4 forwarding; the client itself shares users out over the servers. nftables DNAT: a NAT rule by a \
          hash of source address and port, with connection tracking, as one writes it. nftables without conntrack: the same \

@@ -19,9 +19,9 @@ pub mod programs;
 mod search;
 mod stat;
 
-pub use idle::{Idle, Used, bind, bind_thread};
+pub use idle::{Idle, Used, bind, bind_thread, put_forward};
 pub use latency::Latencies;
-pub use message::{Ends, Kind, Messages};
+pub use message::{Ends, Kind, Messages, mac};
 pub use pace::{Offered, Pace};
 pub use programs::{Count, Programs};
 pub use search::Search;

@@ -97,6 +97,13 @@ impl Messages {
     }
 }
 
+/// The MAC address in what `ip -o link show` says of an interface.
+pub fn mac(shown: &str) -> Option<[u8; 6]> {
+    let address = shown.split("link/ether ").nth(1)?.split_whitespace().next()?;
+    let bytes: Vec<u8> = address.split(':').map_while(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    bytes.try_into().ok()
+}
+
 /// Bytes of a frame of a kind.
 fn frame_bytes(kind: Kind) -> usize {
     ETHERNET_BYTES + IP_BYTES + UDP_BYTES + header_bytes(kind) + Trailer::BYTES
@@ -222,6 +229,13 @@ mod tests {
         let bye = template(Kind::Bye);
         let at = bye.server_at as usize;
         assert_eq!(&bye.frame[at - 1..at + 5], b"b0.sip");
+    }
+
+    #[test]
+    fn a_mac_address_is_read_from_what_ip_says() {
+        let shown = "2: c0@if2: <BROADCAST,UP> mtu 1500\\    link/ether 0a:1b:2c:3d:4e:5f brd ff:ff:ff:ff:ff:ff";
+        assert_eq!(mac(shown), Some([0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f]));
+        assert_eq!(mac("1: lo: <LOOPBACK> link/loopback 00:00"), None);
     }
 
     #[test]

@@ -17,8 +17,11 @@ pub enum Pace {
         /// Frames in a burst, up to 64.
         burst: u32,
     },
-    /// As many as go.
-    Highest,
+    /// As many as go. How many these are for a time, whoever asks has to say: the generator makes a number of frames.
+    Highest {
+        /// Frames a second that are expected.
+        expected: f64,
+    },
 }
 
 /// What was offered.
@@ -55,25 +58,17 @@ impl Offered {
 }
 
 impl Pace {
-    /// Frames a second that are wanted at most; the highest pace has a limit for the sake of its numbers.
-    fn per_second(&self) -> f64 {
-        const HIGHEST: f64 = 4_000_000.0;
-        match self {
-            Self::Rate { per_second, .. } => *per_second,
-            Self::Highest => HIGHEST,
-        }
-    }
-
     /// Frames to make in a time.
     pub(crate) fn frames(&self, time: Duration) -> u32 {
-        (self.per_second() * time.as_secs_f64()).ceil() as u32
+        let (Self::Rate { per_second, .. } | Self::Highest { expected: per_second }) = self;
+        (per_second * time.as_secs_f64()).ceil() as u32
     }
 
     /// Frames that are handed out in one go.
     pub(crate) fn burst(&self) -> u32 {
         match self {
             Self::Rate { burst, .. } => (*burst).clamp(1, BURST_MAX),
-            Self::Highest => BURST_MAX,
+            Self::Highest { .. } => BURST_MAX,
         }
     }
 
@@ -81,7 +76,7 @@ impl Pace {
     pub(crate) fn start(&self, number: u64) -> load::Pace {
         let interval = match self {
             Self::Rate { per_second, .. } => (256e9 / per_second) as u64,
-            Self::Highest => 0,
+            Self::Highest { .. } => 0,
         };
         load::Pace { interval, burst: self.burst().into(), number, ..load::Pace::default() }
     }
@@ -117,6 +112,6 @@ mod tests {
 
     #[test]
     fn the_highest_pace_waits_for_nothing() {
-        assert_eq!(Pace::Highest.start(0).interval, 0);
+        assert_eq!(Pace::Highest { expected: 1e6 }.start(0).interval, 0);
     }
 }

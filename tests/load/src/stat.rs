@@ -17,6 +17,8 @@ pub struct Stat {
     pub softirq: u64,
     /// What the hypervisor gave to others.
     pub steal: u64,
+    /// Nothing at all, and what was made nice.
+    pub idle: u64,
 }
 
 impl Stat {
@@ -33,8 +35,14 @@ impl Stat {
         let title = format!("cpu{cpu} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&title))?;
         let all: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
-        let [user, _nice, system, _idle, _iowait, irq, softirq, steal, ..] = all[..] else { return None };
-        Some(Self { user, system, irq, softirq, steal })
+        let [user, nice, system, idle, waiting, irq, softirq, steal, ..] = all[..] else { return None };
+        Some(Self { user, system, irq, softirq, steal, idle: nice + idle + waiting })
+    }
+
+    /// The part of the time that was worked, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        let busy = self.user + self.system + self.irq + self.softirq;
+        busy as f64 / (busy + self.idle + self.steal).max(1) as f64
     }
 
     /// What was worked, in nanoseconds.
@@ -54,6 +62,8 @@ impl Sub for Stat {
             irq: self.irq - earlier.irq,
             softirq: self.softirq - earlier.softirq,
             steal: self.steal - earlier.steal,
+            // The kernel corrects this one downwards now and then.
+            idle: self.idle.saturating_sub(earlier.idle),
         }
     }
 }
@@ -66,7 +76,8 @@ mod tests {
     fn the_line_of_the_cpu_counts() {
         let text = "cpu  1 2 3 4 5 6 7 8 0 0\ncpu0 9 9 9 9 9 9 9 9 0 0\ncpu1 10 900 30 4000 50 6 7 8 0 0\n";
         let stat = Stat::parse(text, 1).unwrap();
-        assert_eq!(stat, Stat { user: 10, system: 30, irq: 6, softirq: 7, steal: 8 });
+        assert_eq!(stat, Stat { user: 10, system: 30, irq: 6, softirq: 7, steal: 8, idle: 4_950 });
+        assert!((stat.share() - 53.0 / 5_011.0).abs() < 1e-9);
         assert_eq!(stat.busy_ns(), 530_000_000);
         assert_eq!(Stat::parse(text, 2), None);
     }

@@ -1,0 +1,122 @@
+//! One measurement: a flood, calls meanwhile, and what was counted.
+
+use std::{collections::BTreeMap, thread, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow};
+use serde_json::Value;
+use siplb_lab::{
+    Sipp, Tally,
+    interrupt::pause,
+    sipp::{complaints, setup_times_ms},
+    topology::VIP,
+};
+use siplb_load::{Messages, Offered, Pace, Stat};
+
+use crate::{FLOOD_CPU, OTHERS_CPU, kind::Flood, scene::{CALLS, RATE, Scene}};
+
+/// The flood begins so long before the calls, and ends after the last.
+const BEFORE: Duration = Duration::from_millis(300);
+/// Calls, talking, and a moment.
+const FLOODED: Duration = Duration::from_millis(CALLS as u64 * 1_000 / RATE as u64 + 1_200);
+/// How the highest rate is found out: by so many frames first.
+const TRIAL: Pace = Pace::Highest { expected: 2_000_000.0 };
+const TRIAL_TIME: Duration = Duration::from_millis(50);
+/// What is still on its way when the flood ends.
+const AFTER: Duration = Duration::from_millis(300);
+/// Name of sipp's run.
+const RUN: &str = "flooded";
+
+/// What became of the calls, and of the flood.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) offered: Offered,
+    pub(crate) tally: Tally,
+    /// Of the calls that were set up.
+    pub(crate) setup_ms: Vec<f64>,
+    /// Packets that siplb counted meanwhile, by reason.
+    pub(crate) reasons: BTreeMap<String, u64>,
+    /// Datagrams that the servers' sockets had no room for.
+    pub(crate) turned_away: u64,
+    /// How busy the CPU of servers and sipp was, from 0 to 1.
+    pub(crate) others_busy: f64,
+}
+
+impl Outcome {
+    /// Completed calls, in percent.
+    pub(crate) fn completed(&self) -> f64 {
+        self.tally.count("completed") as f64 / f64::from(CALLS) * 100.0
+    }
+
+    /// The time that a part of the calls were set up within, in milliseconds.
+    pub(crate) fn setup_within(&self, part: f64) -> Option<f64> {
+        let mut sorted = self.setup_ms.clone();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().checked_sub(1)?;
+        Some(sorted[(last as f64 * part).round() as usize])
+    }
+}
+
+/// Has everybody called while the flood comes.
+pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
+    scene.ensure_running()?;
+    let pace = match flood.kind() {
+        None => None,
+        Some(kind) => {
+            let messages = Messages::all(kind, &scene.ends);
+            let client = &scene.lab.topology().client;
+            scene.programs.aim(client, "eth0", &messages, flood.users(), 1, &[VIP])?;
+            scene.programs.begin(false)?;
+            Some(pace(scene, flood)?)
+        }
+    };
+    let (before, full) = (reasons(scene)?, scene.turned_away()?);
+    let stat = Stat::of_cpu(OTHERS_CPU)?;
+    let Scene { programs, lab, users, .. } = scene;
+    let client = &lab.topology().client;
+    let (offered, tally, busy) = thread::scope(|scope| -> Result<_> {
+        let flooding = pace.map(|pace| scope.spawn(move || programs.offer(client, FLOOD_CPU, pace, FLOODED)));
+        pause(BEFORE)?;
+        let tally = Sipp::start_timed(lab, RUN, users, RATE)?.finish(|_| ());
+        let busy = (Stat::of_cpu(OTHERS_CPU)? - stat).share();
+        let offered = flooding.map(|thread| thread.join().map_err(|_| anyhow!("the generator panicked"))?);
+        let tally = tally.with_context(|| complaints(lab, RUN))?;
+        Ok((offered.transpose()?.unwrap_or_default(), tally, busy))
+    })?;
+    pause(AFTER)?;
+    let after = reasons(scene)?;
+    let reasons = after.iter().map(|(reason, packets)| {
+        (reason.clone(), packets - before.get(reason).copied().unwrap_or(0))
+    });
+    let reasons = reasons.filter(|(_, packets)| *packets > 0).collect();
+    Ok(Outcome {
+        offered,
+        tally,
+        setup_ms: setup_times_ms(&scene.lab, RUN)?,
+        reasons,
+        turned_away: scene.turned_away()? - full,
+        others_busy: busy,
+    })
+}
+
+fn pace(scene: &mut Scene, flood: Flood) -> Result<Pace> {
+    if let Flood::Rate(_, per_second) = flood {
+        return Ok(Pace::Rate { per_second, burst: (per_second / 10_000.0).max(1.0) as u32 });
+    }
+    let client = &scene.lab.topology().client;
+    let trial = scene.programs.offer(client, FLOOD_CPU, TRIAL, TRIAL_TIME)?;
+    pause(AFTER)?;
+    Ok(Pace::Highest { expected: trial.per_second() })
+}
+
+/// Packets by reason, since siplb was started.
+fn reasons(scene: &Scene) -> Result<BTreeMap<String, u64>> {
+    let status = scene.siplb.ask(&["status"])?;
+    let counted = status["reasons"].as_object().context("`siplb status` has no reasons")?;
+    let packets = |counted: &Value| counted["packets"].as_u64().or_else(|| counted.as_u64());
+    counted
+        .iter()
+        .map(|(reason, counted)| {
+            Ok((reason.clone(), packets(counted).with_context(|| format!("{reason} is no number"))?))
+        })
+        .collect()
+}
