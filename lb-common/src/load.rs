@@ -63,6 +63,8 @@ pub struct Pace {
     pub busy_frames: u64,
     /// How long somebody else had it.
     pub stolen_ns: u64,
+    /// No frame is made so long after the first, in nanoseconds.
+    pub limit_ns: u64,
     /// Frames made.
     pub made: u64,
     /// The number that the first frame has.
@@ -211,7 +213,7 @@ pub const fn user(number: u64, users: u32) -> u32 {
 }
 
 const _: () = assert!(size_of::<Setup>() == 24);
-const _: () = assert!(size_of::<Pace>() == 88);
+const _: () = assert!(size_of::<Pace>() == 96);
 const _: () = assert!(size_of::<Template>() == FRAME_MAX + 16);
 const _: () = assert!(size_of::<Destination>() == 8);
 const _: () = assert!(size_of::<Trailer>() == 32);

@@ -86,6 +86,10 @@ fn make(packet: Packet) -> Option<u32> {
     // SAFETY: an entry of an array is always there, and nobody else writes to this one while the generator runs.
     let pace = unsafe { &mut *pace };
     let made_ns = wait(pace);
+    if made_ns - pace.first_ns > pace.limit_ns {
+        return Some(xdp_action::XDP_DROP);
+    }
+    pace.last_ns = made_ns;
     let number = pace.number + pace.made;
     pace.made += 1;
     let template = MESSAGES.get(number as u32 % TEMPLATES)?;
@@ -138,7 +142,6 @@ fn wait(pace: &mut Pace) -> u64 {
         pace.burst_ns = now;
         pace.due_ns = pace.next_ns(pace.due_ns, now);
     }
-    pace.last_ns = now;
     now
 }
 

@@ -13,8 +13,10 @@ pub(crate) enum Flood {
     Rate(Kind, f64),
 }
 
+/// A rate for what is dropped: more than links to SIP servers carry, and less than siplb can take.
+const DROPPED: f64 = 200_000.0;
 /// Rates for what is forwarded: what the servers take with ease, and what is too much for them.
-const RATES: [f64; 3] = [1_000.0, 5_000.0, 20_000.0];
+const FORWARDED: [f64; 2] = [1_000.0, 10_000.0];
 /// Users that REGISTERs are for: as many as the servers' memory holds. For the others there are as many as fit in a name.
 const REGISTERED: u32 = 20_000;
 const USERS: u32 = 10_000_000;
@@ -22,9 +24,12 @@ const USERS: u32 = 10_000_000;
 impl Flood {
     /// All of them; what leaves something behind in the servers comes last.
     pub(crate) fn all() -> Vec<Self> {
-        let mut all = vec![Self::None, Self::Highest(Kind::Junk), Self::Highest(Kind::Fragment)];
+        let mut all = vec![Self::None];
+        for kind in [Kind::Junk, Kind::Fragment] {
+            all.extend([Self::Rate(kind, DROPPED), Self::Highest(kind)]);
+        }
         for kind in [Kind::Scan, Kind::Register] {
-            all.extend(RATES.map(|rate| Self::Rate(kind, rate)));
+            all.extend(FORWARDED.map(|rate| Self::Rate(kind, rate)));
             all.push(Self::Highest(kind));
         }
         all

@@ -18,9 +18,6 @@ use crate::{FLOOD_CPU, OTHERS_CPU, kind::Flood, scene::{CALLS, RATE, Scene}};
 const BEFORE: Duration = Duration::from_millis(300);
 /// Calls, talking, and a moment.
 const FLOODED: Duration = Duration::from_millis(CALLS as u64 * 1_000 / RATE as u64 + 1_200);
-/// How the highest rate is found out: by so many frames first.
-const TRIAL: Pace = Pace::Highest { expected: 2_000_000.0 };
-const TRIAL_TIME: Duration = Duration::from_millis(50);
 /// What is still on its way when the flood ends.
 const AFTER: Duration = Duration::from_millis(300);
 /// Name of sipp's run.
@@ -35,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) setup_ms: Vec<f64>,
     /// Packets that siplb counted meanwhile, by reason.
     pub(crate) reasons: BTreeMap<String, u64>,
+    /// Frames that the node's receive ring had no room for: siplb never saw them.
+    pub(crate) ring_full: u64,
     /// Datagrams that the servers' sockets had no room for.
     pub(crate) turned_away: u64,
     /// How busy the CPU of servers and sipp was, from 0 to 1.
@@ -66,10 +65,10 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
             let client = &scene.lab.topology().client;
             scene.programs.aim(client, "eth0", &messages, flood.users(), 1, &[VIP])?;
             scene.programs.begin(false)?;
-            Some(pace(scene, flood)?)
+            Some(pace(flood))
         }
     };
-    let (before, full) = (reasons(scene)?, scene.turned_away()?);
+    let (before, full, ring) = (reasons(scene)?, scene.turned_away()?, scene.ring_full()?);
     let stat = Stat::of_cpu(OTHERS_CPU)?;
     let Scene { programs, lab, users, .. } = scene;
     let client = &lab.topology().client;
@@ -94,18 +93,17 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
         setup_ms: setup_times_ms(&scene.lab, RUN)?,
         reasons,
         turned_away: scene.turned_away()? - full,
+        ring_full: scene.ring_full()? - ring,
         others_busy: busy,
     })
 }
 
-fn pace(scene: &mut Scene, flood: Flood) -> Result<Pace> {
-    if let Flood::Rate(_, per_second) = flood {
-        return Ok(Pace::Rate { per_second, burst: (per_second / 10_000.0).max(1.0) as u32 });
+/// One by one when they are few; otherwise bursts as a network card collects them.
+fn pace(flood: Flood) -> Pace {
+    match flood {
+        Flood::Rate(_, per_second) => Pace::Rate { per_second, burst: (per_second / 10_000.0).max(1.0) as u32 },
+        _ => Pace::Highest,
     }
-    let client = &scene.lab.topology().client;
-    let trial = scene.programs.offer(client, FLOOD_CPU, TRIAL, TRIAL_TIME)?;
-    pause(AFTER)?;
-    Ok(Pace::Highest { expected: trial.per_second() })
 }
 
 /// Packets by reason, since siplb was started.

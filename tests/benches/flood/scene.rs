@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use siplb_lab::{
-    Kamailio, Lab, Netns, Process, Siplb, Sipp, siplb,
+    Kamailio, Lab, Netns, Process, Siplb, Sipp,
+    process::output,
+    siplb,
     sipp::Scenario,
     topology::{CALLERS, VIP},
 };
@@ -72,11 +74,25 @@ impl Scene {
         self.siplb.ensure_running()
     }
 
+    /// Frames for which the ring of the node's interface towards the client had no room.
+    pub(crate) fn ring_full(&self) -> Result<u64> {
+        const ERRORS: &str = "tx_queue_0_xdp_xmit_errors";
+        let mut command = self.lab.topology().client.command("ethtool");
+        command.args(["-S", "eth0"]);
+        let text = output(command)?;
+        statistic(&text, ERRORS).with_context(|| format!("`ethtool -S` does not tell {ERRORS}:\n{text}"))
+    }
+
     /// Datagrams that the servers' sockets had no room for.
     pub(crate) fn turned_away(&self) -> Result<u64> {
         let hosts = self.lab.topology().backends.iter();
         hosts.map(|host| host.netns.run(|| full(&std::fs::read_to_string("/proc/thread-self/net/snmp")?))).sum()
     }
+}
+
+/// The number behind a name and a colon, in what `ethtool -S` prints.
+fn statistic(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
 /// `RcvbufErrors` of UDP: a line of titles, and one of numbers.

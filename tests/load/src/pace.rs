@@ -17,11 +17,8 @@ pub enum Pace {
         /// Frames in a burst, up to 64.
         burst: u32,
     },
-    /// As many as go. How many these are for a time, whoever asks has to say: the generator makes a number of frames.
-    Highest {
-        /// Frames a second that are expected.
-        expected: f64,
-    },
+    /// As many as go.
+    Highest,
 }
 
 /// What was offered.
@@ -58,9 +55,14 @@ impl Offered {
 }
 
 impl Pace {
-    /// Frames to make in a time.
+    /// Frames to make in a time, at most.
     pub(crate) fn frames(&self, time: Duration) -> u32 {
-        let (Self::Rate { per_second, .. } | Self::Highest { expected: per_second }) = self;
+        /// More than the generator can.
+        const HIGHEST: f64 = 4_000_000.0;
+        let per_second = match self {
+            Self::Rate { per_second, .. } => *per_second,
+            Self::Highest => HIGHEST,
+        };
         (per_second * time.as_secs_f64()).ceil() as u32
     }
 
@@ -68,17 +70,18 @@ impl Pace {
     pub(crate) fn burst(&self) -> u32 {
         match self {
             Self::Rate { burst, .. } => (*burst).clamp(1, BURST_MAX),
-            Self::Highest { .. } => BURST_MAX,
+            Self::Highest => BURST_MAX,
         }
     }
 
     /// What the generator reads, whose next frame has this number.
-    pub(crate) fn start(&self, number: u64) -> load::Pace {
-        let interval = match self {
-            Self::Rate { per_second, .. } => (256e9 / per_second) as u64,
-            Self::Highest { .. } => 0,
+    pub(crate) fn start(&self, number: u64, time: Duration) -> load::Pace {
+        let (interval, limit_ns) = match self {
+            // As many as were asked for, however long that takes when others have the CPU.
+            Self::Rate { per_second, .. } => ((256e9 / per_second) as u64, u64::MAX),
+            Self::Highest => (0, time.as_nanos() as u64),
         };
-        load::Pace { interval, burst: self.burst().into(), number, ..load::Pace::default() }
+        load::Pace { interval, burst: self.burst().into(), number, limit_ns, ..load::Pace::default() }
     }
 }
 
@@ -86,12 +89,13 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const PACE: Pace = Pace::Rate { per_second: 100_000.0, burst: 16 };
+
     #[test]
     fn a_rate_is_an_interval_and_a_number_of_frames() {
-        let pace = Pace::Rate { per_second: 100_000.0, burst: 16 };
-        let start = pace.start(7);
+        let start = PACE.start(7, Duration::from_secs(2));
         assert_eq!((start.interval, start.burst, start.number, start.made), (10_000 << 8, 16, 7, 0));
-        assert_eq!(pace.frames(Duration::from_secs(2)), 200_000);
+        assert_eq!(PACE.frames(Duration::from_secs(2)), 200_000);
     }
 
     #[test]
@@ -112,6 +116,8 @@ mod tests {
 
     #[test]
     fn the_highest_pace_waits_for_nothing() {
-        assert_eq!(Pace::Highest { expected: 1e6 }.start(0).interval, 0);
+        let start = Pace::Highest.start(0, Duration::from_secs(2));
+        assert_eq!((start.interval, start.limit_ns), (0, 2_000_000_000));
+        assert_eq!(PACE.start(0, Duration::from_secs(2)).limit_ns, u64::MAX);
     }
 }

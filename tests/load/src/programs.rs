@@ -194,7 +194,7 @@ impl Programs {
     /// # Errors
     /// When the kernel refuses a test run.
     pub fn offer(&mut self, netns: &Netns, cpu: usize, pace: Pace, time: Duration) -> Result<Offered> {
-        let start = pace.start(self.next_number()?);
+        let start = pace.start(self.next_number()?, time);
         self.array::<load::Pace>("PACE")?.set(0, As(start), 0)?;
         let bytes = self.array::<Setup>("SETUP")?.get(&0, 0)?.0.frame_bytes;
         let frame = vec![0; bytes as usize];
