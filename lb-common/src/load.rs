@@ -76,9 +76,12 @@ impl Pace {
     /// receiver's ring.
     pub const LATE_BURSTS: u64 = 2;
 
-    /// No burst keeps its CPU busy for so long, in nanoseconds. When that much passes, another process or the hypervisor had
-    /// the CPU, and the burst doesn't count.
-    pub const STOLEN_NS: u64 = 500_000;
+    /// No burst keeps its CPU busy for so long, in nanoseconds: 50 µs, and 5 for each frame. When that much passes, another
+    /// process or the hypervisor had the CPU, and the burst doesn't count.
+    #[inline(always)]
+    pub const fn longest_ns(&self) -> u64 {
+        50_000 + 5_000 * self.burst
+    }
 
     /// When the next burst after one that was due at `due_ns` is, if that was made at `now_ns`.
     #[inline(always)]
@@ -254,6 +257,7 @@ mod tests {
         assert_eq!(pace.next_ns(10_000, 10_100), 14_000);
         assert_eq!(pace.next_ns(10_000, 15_000), 14_000);
         assert_eq!(pace.next_ns(10_000, 90_000), 90_000);
+        assert_eq!(pace.longest_ns(), 70_000);
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn wait(pace: &mut Pace) -> u64 {
     let mut now = begun;
     if pace.made % pace.burst.max(1) == 0 {
         let busy_ns = begun - pace.burst_ns;
-        if pace.made != 0 && busy_ns < Pace::STOLEN_NS {
+        if pace.made != 0 && busy_ns < pace.longest_ns() {
             pace.busy_ns += busy_ns;
             pace.busy_frames += pace.burst;
         } else if pace.made != 0 {

@@ -231,7 +231,7 @@ fn kamailio(lab: &Lab, node: &Netns) -> Result<std::process::Command> {
 
 /// On the contenders' CPU, in the node, and before whatever else the machine does there.
 fn pinned(node: &Netns, program: &str) -> std::process::Command {
-    let mut command = node.command("nice");
-    command.args(["-n", "-20", "taskset", "-c", &CONTENDER_CPU.to_string(), program]);
+    let mut command = node.command("chrt");
+    command.args(["--fifo", "1", "taskset", "--cpu-list", &CONTENDER_CPU.to_string(), program]);
     command
 }

@@ -50,7 +50,7 @@ pub(crate) fn steady(stand: &mut Stand, programs: &mut Programs, steady: Steady)
     let busy_before = processes(stand)?;
     let offered = programs.offer(&client, GENERATOR_CPU, pace, STEADY)?;
     stand.settle(programs)?;
-    let processes_ns = (processes(stand)? - busy_before) as f64 / offered.sent as f64;
+    let busy = processes(stand)? - busy_before;
     let after = programs.count()?;
     stand.running.ensure_running()?;
     let name = stand.contender.name();
@@ -64,6 +64,8 @@ pub(crate) fn steady(stand: &mut Stand, programs: &mut Programs, steady: Steady)
         misplaced == 0 || stand.contender != Contender::Siplb,
         "{name}: {misplaced} requests of dialogs came to another server than they name"
     );
+    // What was lost in front of them they had no work with.
+    let processes_ns = busy as f64 / arrived as f64;
     let latencies = &after.latencies - &before.latencies;
     let us = |share| latencies.quantile(share).unwrap_or(0.0) / 1e3;
     Ok(Cost {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::unistd::Pid;
 use siplb_lab::{Lab, Netns, process::output, topology::CALLERS, topology::VIP};
 use siplb_load::{
-    Ends, Messages, Programs, bind_thread, put_forward,
+    Ends, Messages, Programs, bind_thread, put_first,
     programs::On,
 };
 
@@ -104,7 +104,7 @@ impl Stand {
         }
         let poller = self.poller.context("the thread that polls the client's wire is not to be found")?;
         bind_thread(poller, CONTENDER_CPU)?;
-        put_forward(poller)
+        put_first(poller)
     }
 
     /// The daemon itself says where users belong: what arrived has to agree with it.

@@ -20,14 +20,15 @@ pub(crate) fn method() -> Vec<String> {
          routing's own is the kernel's forwarding, from a frame to a socket buffer and out by another interface.",
         "CPU time a request is that of the whole machine. Veth delivers on the CPU that sends, so all that happens in the \
          kernel happens on the generator's CPU (0), before it waits for its next frame; the time that it does not wait is \
-         counted, by its own clock, softirqs included. Bursts after which half a millisecond was gone, because a process or \
-         the hypervisor had the CPU, don't count. To that comes what the scheduler has given to the contender's processes, \
+         counted, by its own clock, softirqs included. Bursts after which 50 µs and 5 for each frame were gone, because a \
+         process or the hypervisor had the CPU, don't count. To that comes what the scheduler has given to the contender's processes, \
          which are bound to CPU 1. This kernel has no CONFIG_IRQ_TIME_ACCOUNTING: /proc/stat is samples of a clock tick. A \
          finding sets both beside a thread that runs on CPU 1 only when nobody else does and notes the gaps.",
         "The highest rate is looked for by doubling and then between the last good and the first bad, in steps of 0.4 seconds \
          and to 8 %; nothing at all may be lost, and each step has a second try. There a thread polls the node's interface \
          towards the client (threaded NAPI), bound to CPU 1 with the contender's processes, so that the generator's CPU does \
-         none of their work. It is the rate of one CPU. That thread and the contenders' processes have precedence there (nice -20). Rings are veth's 256 frames, and socket buffers the programs' own \
+         none of their work. It is the rate of one CPU. Generator, that thread and the contenders' processes run as \
+         SCHED_FIFO, all with one priority: what else the machine does is not to decide. Rings are veth's 256 frames, and socket buffers the programs' own \
          choice.",
         "Plain routing: IPv4 forwarding; the client itself shares users out over the servers. nftables DNAT: a NAT rule by a \
          hash of source address and port, with connection tracking, as one writes it. nftables without conntrack: the same \

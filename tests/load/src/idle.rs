@@ -116,15 +116,15 @@ pub fn bind_thread(thread: Pid, cpu: usize) -> Result<()> {
     sched_setaffinity(thread, &set).with_context(|| format!("cannot bind {thread} to CPU {cpu}"))
 }
 
-/// Gives a thread precedence over all others of its kind, as `nice -n -20` does: what the rest of the machine does is not to
-/// decide how fast it is.
+/// Lets a thread run before all ordinary ones: what the rest of the machine does is not to decide how fast it is.
 ///
 /// # Errors
 /// When it is gone, or this process may not.
-pub fn put_forward(thread: Pid) -> Result<()> {
-    // SAFETY: numbers alone are passed.
-    let is_nice = unsafe { libc::setpriority(libc::PRIO_PROCESS, thread.as_raw().cast_unsigned(), -20) } == 0;
-    ensure!(is_nice, "cannot give {thread} precedence: {}", std::io::Error::last_os_error());
+pub fn put_first(thread: Pid) -> Result<()> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the parameter outlives the call, which changes this one thread's scheduling.
+    let is_first = unsafe { libc::sched_setscheduler(thread.as_raw(), libc::SCHED_FIFO, &raw const lowest) } == 0;
+    ensure!(is_first, "cannot let {thread} run as SCHED_FIFO: {}", std::io::Error::last_os_error());
     Ok(())
 }
 
@@ -136,15 +136,6 @@ fn be_last() -> Result<()> {
     // SAFETY: numbers alone are passed; on Linux it is the calling thread's own nice value.
     let is_nice = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) } == 0;
     ensure!(is_idle && is_nice, "cannot run as SCHED_IDLE: {}", std::io::Error::last_os_error());
-    Ok(())
-}
-
-/// Lets the calling thread run before all ordinary ones: it stands for a machine of its own.
-pub(crate) fn be_first() -> Result<()> {
-    let lowest = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the parameter outlives the call, which changes this thread's own scheduling alone.
-    let is_first = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) } == 0;
-    ensure!(is_first, "cannot run as SCHED_FIFO: {}", std::io::Error::last_os_error());
     Ok(())
 }
 

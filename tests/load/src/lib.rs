@@ -19,7 +19,7 @@ pub mod programs;
 mod search;
 mod stat;
 
-pub use idle::{Idle, Used, bind, bind_thread, put_forward};
+pub use idle::{Idle, Used, bind, bind_thread, put_first};
 pub use latency::Latencies;
 pub use message::{Ends, Kind, Messages, mac};
 pub use pace::{Offered, Pace};

@@ -14,11 +14,11 @@ use aya::{
     programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, xdp::XdpMode},
 };
 use lb_common::load::{self, Arrived, BUCKETS, Destination, NUMBERS_LIMIT, Run, Setup, Template, USERS_LIMIT};
-use nix::net::if_::if_nametoindex;
+use nix::{net::if_::if_nametoindex, unistd::Pid};
 use siplb_lab::Netns;
 
 use crate::{
-    idle::{be_first, bind},
+    idle::{bind, put_first},
     latency::Latencies,
     message::Messages,
     pace::{Offered, Pace},
@@ -201,7 +201,8 @@ impl Programs {
         let program = program(&mut self.object, "generate")?;
         netns.run(|| {
             bind(cpu)?;
-            be_first()?;
+            // It stands for another machine.
+            put_first(Pid::from_raw(0))?;
             let options = TestRunOptions {
                 data_in: Some(&frame),
                 repeat: pace.frames(time),
