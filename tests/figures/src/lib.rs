@@ -5,6 +5,7 @@
 //! fails by how fast something was, and the same JSON always gives the same tables.
 
 mod arguments;
+mod document;
 mod machine;
 mod plot;
 mod progress;
@@ -13,6 +14,7 @@ mod spread;
 mod table;
 
 pub use arguments::Arguments;
+pub use document::{document, plot_file};
 pub use machine::{Machine, commit, date};
 pub use plot::plot;
 pub use progress::progress;
