@@ -10,7 +10,11 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
 use serde_json::Value;
 
 use crate::{
@@ -65,7 +69,6 @@ impl Checkout {
         match &self.side {
             Side::Worktree => {
                 build::objects(&setup::ensure(Need::Toolchain)?)?;
-                fs::create_dir_all(folder())?;
                 built_copy(process::cargo(), &folder().join("worktree.bench"))
             }
             Side::Commit { hash, called } => self.build_commit(hash, called),
@@ -80,7 +83,6 @@ impl Checkout {
         }
         process::output(git().args(["worktree", "prune"]))?;
         if !tree.is_dir() {
-            fs::create_dir_all(folder())?;
             process::output(git().args(["worktree", "add", "--detach"]).arg(&tree).arg(hash))?;
         }
         let cargo = || {
@@ -118,6 +120,17 @@ impl Checkout {
     fn bench(&self) -> PathBuf {
         folder().join(format!("{}.bench", self.side))
     }
+}
+
+/// Keeps another comparison from building in the same folder, for as long as the value lives.
+pub(super) fn lock() -> Result<Flock<fs::File>> {
+    let path = folder().join("lock");
+    fs::create_dir_all(folder())?;
+    let file = fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
+        Errno::EWOULDBLOCK => anyhow!("another comparison is under way here: wait for its end"),
+        error => anyhow!("cannot lock {}: {error}", path.display()),
+    })
 }
 
 /// Where everything is that is built for comparisons.

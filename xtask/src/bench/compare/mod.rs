@@ -48,6 +48,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         process::is_root(),
         "the benchmark loads programs, which takes root: use `sudo -E cargo xtask bench`"
     );
+    let _lock = checkout::lock()?;
     let sides = [Side::of(&args.a)?, Side::of(&args.b)?];
     let checkouts = sides.each_ref().map(Checkout::of);
     let outcome = compare(args, &sides, &checkouts);
