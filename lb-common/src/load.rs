@@ -229,7 +229,9 @@ mod tests {
 
     #[test]
     fn a_latency_is_in_the_bucket_that_begins_at_or_below_it() {
-        for latency in (0..100_000).chain((17..40).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1])) {
+        for latency in
+            (0..100_000).chain((17..40).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1]))
+        {
             let bucket = bucket(latency);
             assert!(floor_ns(bucket) <= latency, "{latency} is below bucket {bucket}");
             if bucket + 1 < BUCKETS {

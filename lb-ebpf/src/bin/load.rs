@@ -26,8 +26,8 @@ use aya_ebpf::{
 };
 use bytes::{Packet, opaque};
 use lb_common::load::{
-    Arrived, BUCKETS, DESTINATIONS_LIMIT, Destination, FRAME_MAX, NUMBERS_LIMIT, Pace, Run, Setup, TEMPLATES, Template,
-    Trailer, USERS_LIMIT, bucket, name, user,
+    Arrived, BUCKETS, DESTINATIONS_LIMIT, Destination, FRAME_MAX, NUMBERS_LIMIT, Pace, Run, Setup, TEMPLATES,
+    Template, Trailer, USERS_LIMIT, bucket, name, user,
 };
 
 const IP_ID: u64 = 18;
@@ -268,9 +268,8 @@ fn trailer(packet: Packet) -> Option<Trailer> {
     let mut trailer = Trailer { made_ns: 0, number: 0, user: 0, server: 0, mark: 0 };
     let offset = (bytes - Trailer::BYTES as u64) as u32;
     // SAFETY: the context is valid, and the trailer has room for itself.
-    let failed = unsafe {
-        bpf_xdp_load_bytes(packet.ctx, offset, (&raw mut trailer).cast(), Trailer::BYTES as u32)
-    };
+    let failed =
+        unsafe { bpf_xdp_load_bytes(packet.ctx, offset, (&raw mut trailer).cast(), Trailer::BYTES as u32) };
     (failed == 0 && trailer.mark == Trailer::MARK).then_some(trailer)
 }
 

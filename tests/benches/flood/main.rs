@@ -8,10 +8,8 @@ mod measure;
 mod report;
 mod scene;
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, ensure};
-use siplb_figures::progress;
+use siplb_figures::{Arguments, progress};
 
 use kind::Flood;
 use measure::Outcome;
@@ -24,24 +22,17 @@ const OTHERS_CPU: usize = 1;
 const ROUNDS: usize = 3;
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (mut json, mut rounds) = (None, ROUNDS);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--json" => json = Some(arguments.next().context("--json needs a file")?),
-            "--rounds" => rounds = arguments.next().context("--rounds needs a number")?.parse()?,
-            _ => {}
-        }
-    }
-    ensure!(nix::unistd::Uid::effective().is_root(), "the benchmark makes network namespaces: run it as root");
+    let arguments = Arguments::of_process();
+    let rounds = arguments.rounds_or(ROUNDS);
+    ensure!(
+        nix::unistd::Uid::effective().is_root(),
+        "the benchmark makes network namespaces: run it as root"
+    );
     let cpus = std::thread::available_parallelism()?.get();
     ensure!(cpus > OTHERS_CPU, "the flood and the servers need a CPU each, and there is {cpus}");
     siplb_lab::interrupt::install()?;
     let report = report::of(&run(rounds)?, rounds);
-    print!("{report}");
-    if let Some(file) = json {
-        report.save(Path::new(&file))?;
-    }
+    arguments.deliver(&report)?;
     Ok(())
 }
 

@@ -12,7 +12,11 @@ use siplb_lab::{
 };
 use siplb_load::{Messages, Offered, Pace, Stat};
 
-use crate::{FLOOD_CPU, OTHERS_CPU, kind::Flood, scene::{CALLS, RATE, Scene}};
+use crate::{
+    FLOOD_CPU, OTHERS_CPU,
+    kind::Flood,
+    scene::{CALLS, RATE, Scene},
+};
 
 /// The flood begins so long before the calls, and ends after the last.
 const BEFORE: Duration = Duration::from_millis(300);
@@ -83,9 +87,9 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
     })?;
     pause(AFTER)?;
     let after = reasons(scene)?;
-    let reasons = after.iter().map(|(reason, packets)| {
-        (reason.clone(), packets - before.get(reason).copied().unwrap_or(0))
-    });
+    let reasons = after
+        .iter()
+        .map(|(reason, packets)| (reason.clone(), packets - before.get(reason).copied().unwrap_or(0)));
     let reasons = reasons.filter(|(_, packets)| *packets > 0).collect();
     Ok(Outcome {
         offered,
@@ -101,7 +105,9 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
 /// One by one when they are few; otherwise bursts as a network card collects them.
 fn pace(flood: Flood) -> Pace {
     match flood {
-        Flood::Rate(_, per_second) => Pace::Rate { per_second, burst: (per_second / 10_000.0).max(1.0) as u32 },
+        Flood::Rate(_, per_second) => {
+            Pace::Rate { per_second, burst: (per_second / 10_000.0).max(1.0) as u32 }
+        }
         _ => Pace::Highest,
     }
 }

@@ -48,7 +48,8 @@ fn completed(all: &All) -> Figure {
 fn setup(all: &All) -> Figure {
     // A call that came about in no time that sipp can tell took less than a tick of its clock.
     let within = |part| move |outcome: &Outcome| outcome.setup_within(part).unwrap_or(f64::NAN).max(1.0);
-    let is_timed = |(_, outcomes): &&(Flood, Vec<Outcome>)| outcomes.iter().all(|one| !one.setup_ms.is_empty());
+    let is_timed =
+        |(_, outcomes): &&(Flood, Vec<Outcome>)| outcomes.iter().all(|one| !one.setup_ms.is_empty());
     let has_times: Vec<_> = all.iter().filter(is_timed).cloned().collect();
     let both = if has_times.is_empty() {
         vec![]
@@ -90,13 +91,22 @@ fn part(packets: u64, outcome: &Outcome) -> f64 {
 fn counted(all: &All) -> Figure {
     let points = all.iter().filter_map(|(flood, outcomes)| {
         let (reason, is_drop) = flood.reason()?;
-        let counts: Vec<f64> = outcomes.iter().map(|outcome| part(under(outcome, reason) + outcome.ring_full, outcome)).collect();
+        let counts: Vec<f64> = outcomes
+            .iter()
+            .map(|outcome| part(under(outcome, reason) + outcome.ring_full, outcome))
+            .collect();
         let what = if is_drop { "dropped" } else { "forwarded, calls' own requests included" };
         let note = format!("{what}: {reason}");
         Some(Point { note: Some(note), ..Point::new(&flood.name(), Spread::of(&counts)) })
     });
     let series = Series { name: "counted".to_owned(), points: points.collect() };
-    figure("counted", "Counted by siplb under the flood's reason or by the ring as too much, of all sent", "%", false, vec![series])
+    figure(
+        "counted",
+        "Counted by siplb under the flood's reason or by the ring as too much, of all sent",
+        "%",
+        false,
+        vec![series],
+    )
 }
 
 fn under(outcome: &Outcome, reason: &str) -> u64 {
@@ -112,7 +122,8 @@ fn findings(all: &All) -> Vec<String> {
             (sum(|one| one.offered.sent), sum(|one| one.ring_full), sum(|one| one.turned_away));
         let counted: u64 = outcomes.iter().map(|outcome| under(outcome, reason)).sum();
         if is_drop {
-            let word = if counted + ring == sent { "all is accounted for" } else { "the rest is not accounted for" };
+            let word =
+                if counted + ring == sent { "all is accounted for" } else { "the rest is not accounted for" };
             found.push(format!(
                 "{}: {sent} sent, {counted} dropped as {reason}, {ring} found the node's ring full; {word}.",
                 flood.name()

@@ -86,7 +86,9 @@ impl Scene {
     /// Datagrams that the servers' sockets had no room for.
     pub(crate) fn turned_away(&self) -> Result<u64> {
         let hosts = self.lab.topology().backends.iter();
-        hosts.map(|host| host.netns.run(|| full(&std::fs::read_to_string("/proc/thread-self/net/snmp")?))).sum()
+        hosts
+            .map(|host| host.netns.run(|| full(&std::fs::read_to_string("/proc/thread-self/net/snmp")?)))
+            .sum()
     }
 }
 
@@ -100,7 +102,8 @@ fn full(snmp: &str) -> Result<u64> {
     let mut lines = snmp.lines().filter(|line| line.starts_with("Udp:"));
     let (titles, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let mut both = titles.split_whitespace().zip(numbers.split_whitespace());
-    let (_, number) = both.find(|(title, _)| *title == "RcvbufErrors").context("the kernel doesn't count full sockets")?;
+    let (_, number) =
+        both.find(|(title, _)| *title == "RcvbufErrors").context("the kernel doesn't count full sockets")?;
     Ok(number.parse()?)
 }
 

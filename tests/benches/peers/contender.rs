@@ -30,15 +30,8 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Wire,
-        Self::Routing,
-        Self::Dnat,
-        Self::Rewrite,
-        Self::Nginx,
-        Self::Kamailio,
-        Self::Siplb,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Wire, Self::Routing, Self::Dnat, Self::Rewrite, Self::Nginx, Self::Kamailio, Self::Siplb];
 
     /// The name shown to people.
     pub(crate) const fn name(self) -> &'static str {
@@ -199,7 +192,8 @@ fn rewrite(lab: &Lab) -> String {
 fn nginx(lab: &Lab, node: &Netns) -> Result<std::process::Command> {
     let folder = lab.folder();
     let hosts = &lab.topology().backends;
-    let servers: String = hosts.iter().map(|host| format!("  server {}:{SIP_PORT};\n", host.address)).collect();
+    let servers: String =
+        hosts.iter().map(|host| format!("  server {}:{SIP_PORT};\n", host.address)).collect();
     let config = format!(
         "load_module {NGINX_STREAM};\ndaemon off;\nuser root;\nworker_processes 1;\npid {0}/nginx.pid;\n\
          error_log {0}/nginx.error crit;\nevents {{ worker_connections 16384; }}\nworker_rlimit_nofile 65536;\n\

@@ -14,7 +14,7 @@ mod text;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use siplb_figures::progress;
+use siplb_figures::{Arguments, progress};
 use siplb_load::Programs;
 
 use contender::Contender;
@@ -41,24 +41,17 @@ struct Measured {
 }
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (mut json, mut rounds) = (None, ROUNDS);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--json" => json = Some(arguments.next().context("--json needs a file")?),
-            "--rounds" => rounds = arguments.next().context("--rounds needs a number")?.parse()?,
-            _ => {}
-        }
-    }
-    ensure!(nix::unistd::Uid::effective().is_root(), "the benchmark makes network namespaces: run it as root");
+    let arguments = Arguments::of_process();
+    let rounds = arguments.rounds_or(ROUNDS);
+    ensure!(
+        nix::unistd::Uid::effective().is_root(),
+        "the benchmark makes network namespaces: run it as root"
+    );
     let cpus = std::thread::available_parallelism()?.get();
     ensure!(cpus > CONTENDER_CPU, "generator and contender need a CPU each, and there is {cpus}");
     siplb_lab::interrupt::install()?;
     let report = report::of(&run(rounds)?, rounds);
-    print!("{report}");
-    if let Some(file) = json {
-        report.save(Path::new(&file))?;
-    }
+    arguments.deliver(&report)?;
     Ok(())
 }
 
@@ -77,7 +70,12 @@ fn run(rounds: usize) -> Result<Vec<Measured>> {
     for round in 0..rounds {
         for (place, (stand, measured)) in stands.iter_mut().zip(&mut all).enumerate() {
             let done = (round + 1) * Contender::ALL.len() + place;
-            progress("peers", done, steps, &format!("round {} of {rounds}: {}", round + 1, stand.contender.name()));
+            progress(
+                "peers",
+                done,
+                steps,
+                &format!("round {} of {rounds}: {}", round + 1, stand.contender.name()),
+            );
             measure_one(stand, &mut programs, measured)
                 .with_context(|| format!("cannot measure {}", stand.contender.name()))?;
         }

@@ -15,7 +15,12 @@ pub(crate) fn of(all: &[Measured], rounds: usize) -> Report {
     let mut report = Report::new("peers", question, rounds);
     report.method = text::method();
     report.figures = vec![
-        own(all, "own", &format!("CPU time of a request, less the bare wire's, {}", rate(SLOW.per_second)), slow),
+        own(
+            all,
+            "own",
+            &format!("CPU time of a request, less the bare wire's, {}", rate(SLOW.per_second)),
+            slow,
+        ),
         own(all, "own-bursts", &format!("The same at {}, in bursts", rate(FAST.per_second)), fast),
         kamailio(all),
         whole(all),
@@ -72,7 +77,13 @@ fn own(all: &[Measured], name: &str, title: &str, which: Which) -> Figure {
         }
     };
     let there = all.iter().filter(|one| one.contender != Contender::Wire && !which(one).is_empty());
-    figure(name, title, "ns", true, vec![series("less the bare wire, against plain routing", there.map(point).collect())])
+    figure(
+        name,
+        title,
+        "ns",
+        true,
+        vec![series("less the bare wire, against plain routing", there.map(point).collect())],
+    )
 }
 
 /// siplb's own as a part of Kamailio's.
@@ -89,7 +100,8 @@ fn kamailio(all: &[Measured]) -> Figure {
         point(&format!("siplb, {}", rate(SLOW.per_second)), &one_by_one),
         point(&format!("siplb, {}, in bursts", rate(FAST.per_second)), &in_bursts),
     ];
-    let title = format!("CPU time of a request through siplb, against Kamailio's at {}", rate(SLOW.per_second));
+    let title =
+        format!("CPU time of a request through siplb, against Kamailio's at {}", rate(SLOW.per_second));
     figure("against-kamailio", &title, "ns", true, vec![series("less the bare wire", points)])
 }
 
@@ -102,7 +114,8 @@ fn whole(all: &[Measured]) -> Figure {
             let added = Spread::of(&more(all, which, one.contender, Contender::Routing)).median;
             Point {
                 ratio: Spread::of_ratios(&values, &base),
-                note: (one.contender != Contender::Routing).then(|| format!("{added:+.0} ns over plain routing")),
+                note: (one.contender != Contender::Routing)
+                    .then(|| format!("{added:+.0} ns over plain routing")),
                 ..Point::new(one.contender.name(), Spread::of(&values))
             }
         };
@@ -112,7 +125,13 @@ fn whole(all: &[Measured]) -> Figure {
         one(&rate(SLOW.per_second), slow),
         one(&format!("{}, in bursts of {}", rate(FAST.per_second), FAST.burst), fast),
     ];
-    figure("request", "CPU time of a request, generator and sink included, against plain routing", "ns", true, both)
+    figure(
+        "request",
+        "CPU time of a request, generator and sink included, against plain routing",
+        "ns",
+        true,
+        both,
+    )
 }
 
 fn highest(all: &[Measured]) -> Figure {
@@ -129,10 +148,13 @@ fn highest(all: &[Measured]) -> Figure {
         }
     };
     let points = all.iter().map(point).collect();
-    figure("highest", "Highest rate without loss on one CPU, against plain routing", "requests/s", true, vec![series(
-        "requests a second",
-        points,
-    )])
+    figure(
+        "highest",
+        "Highest rate without loss on one CPU, against plain routing",
+        "requests/s",
+        true,
+        vec![series("requests a second", points)],
+    )
 }
 
 fn latency(all: &[Measured]) -> Figure {
@@ -149,10 +171,13 @@ fn latency(all: &[Measured]) -> Figure {
         series(name, all.iter().map(point).collect())
     };
     let title = format!("From the client to the server, {}, against plain routing", rate(SLOW.per_second));
-    figure("latency", &title, "µs", true, vec![
-        one("half of all within", |cost| cost.p50_us),
-        one("99 % within", |cost| cost.p99_us),
-    ])
+    figure(
+        "latency",
+        &title,
+        "µs",
+        true,
+        vec![one("half of all within", |cost| cost.p50_us), one("99 % within", |cost| cost.p99_us)],
+    )
 }
 
 /// `10,000 requests/s`.
@@ -166,7 +191,11 @@ fn findings(all: &[Measured]) -> Vec<String> {
     for which in [(slow as Which, SLOW.per_second), (fast, FAST.per_second)] {
         let (which, per_second) = which;
         let added = Spread::of(&more(all, which, Contender::Siplb, Contender::Routing));
-        let word = if added.median < 0.0 { "less than plain routing, whose stack it spares," } else { "more than plain routing" };
+        let word = if added.median < 0.0 {
+            "less than plain routing, whose stack it spares,"
+        } else {
+            "more than plain routing"
+        };
         found.push(format!(
             "At {}, the machine spends {:.0} ns {word} on a request through siplb.",
             rate(per_second),
@@ -184,7 +213,11 @@ fn findings(all: &[Measured]) -> Vec<String> {
     for one in all {
         let lost = one.slow.iter().chain(&one.fast).map(|cost| cost.lost).fold(0.0, f64::max);
         if lost > 0.0 {
-            found.push(format!("{} lost up to {:.2} % at a steady rate.", one.contender.name(), lost * 100.0));
+            found.push(format!(
+                "{} lost up to {:.2} % at a steady rate.",
+                one.contender.name(),
+                lost * 100.0
+            ));
         }
         if one.highest.iter().any(|highest| highest.is_generators) {
             found.push(format!(

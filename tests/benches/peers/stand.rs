@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duratio
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::unistd::Pid;
 use siplb_lab::{Lab, Netns, process::output, topology::CALLERS, topology::VIP};
-use siplb_load::{
-    Ends, Messages, Programs, bind_thread, put_first,
-    programs::On,
-};
+use siplb_load::{Ends, Messages, Programs, bind_thread, programs::On, put_first};
 
 use crate::{
     CONTENDER_CPU,
@@ -118,7 +115,10 @@ impl Stand {
             }
             let found = siplb.ask(&["lookup", &format!("sip:u{user:07}@example.com")])?;
             let name = format!("b{}", at.saturating_sub(10));
-            ensure!(found.to_string().contains(&format!("\"{name}\"")), "user {user} was at {name}, but {found}");
+            ensure!(
+                found.to_string().contains(&format!("\"{name}\"")),
+                "user {user} was at {name}, but {found}"
+            );
             asked += 1;
         }
         ensure!(asked > 0, "nobody's messages arrived");

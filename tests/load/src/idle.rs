@@ -123,7 +123,8 @@ pub fn bind_thread(thread: Pid, cpu: usize) -> Result<()> {
 pub fn put_first(thread: Pid) -> Result<()> {
     let lowest = libc::sched_param { sched_priority: 1 };
     // SAFETY: the parameter outlives the call, which changes this one thread's scheduling.
-    let is_first = unsafe { libc::sched_setscheduler(thread.as_raw(), libc::SCHED_FIFO, &raw const lowest) } == 0;
+    let is_first =
+        unsafe { libc::sched_setscheduler(thread.as_raw(), libc::SCHED_FIFO, &raw const lowest) } == 0;
     ensure!(is_first, "cannot let {thread} run as SCHED_FIFO: {}", std::io::Error::last_os_error());
     Ok(())
 }

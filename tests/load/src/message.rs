@@ -66,8 +66,8 @@ impl Messages {
     pub fn mixed(ends: &Ends) -> Self {
         use Kind::{Bye, Invite, Register};
         const TURNS: [Kind; TEMPLATES as usize] = [
-            Invite, Register, Invite, Bye, Invite, Register, Invite, Register, Invite, Bye, Invite, Register, Invite,
-            Register, Invite, Bye,
+            Invite, Register, Invite, Bye, Invite, Register, Invite, Register, Invite, Bye, Invite, Register,
+            Invite, Register, Invite, Bye,
         ];
         Self::new(&TURNS, ends)
     }
@@ -161,12 +161,18 @@ fn text(kind: Kind, ends: &Ends) -> String {
     let Ends { from, vip, .. } = ends;
     let (method, uri, to) = match kind {
         Kind::Invite => ("INVITE", format!("sip:u0000000@{DOMAIN}"), format!("<sip:u0000000@{DOMAIN}>")),
-        Kind::Register => ("REGISTER", format!("sip:{DOMAIN}"), format!("\"A. User\" <sip:u0000000@{DOMAIN}>")),
-        Kind::Bye => ("BYE", format!("sip:u0000000@{from}:5070"), format!("<sip:u0000000@{DOMAIN}>;tag=8f3a2c91")),
+        Kind::Register => {
+            ("REGISTER", format!("sip:{DOMAIN}"), format!("\"A. User\" <sip:u0000000@{DOMAIN}>"))
+        }
+        Kind::Bye => {
+            ("BYE", format!("sip:u0000000@{from}:5070"), format!("<sip:u0000000@{DOMAIN}>;tag=8f3a2c91"))
+        }
         _ => ("OPTIONS", format!("sip:u0000000@{vip}"), format!("\"sipvicious\" <sip:u0000000@{vip}>")),
     };
-    let route = if kind == Kind::Bye { format!("Route: <sip:b0.sip.{DOMAIN};lr>\r\n") } else { String::new() };
-    let caller = if kind == Kind::Register { to.clone() } else { format!("\"A Caller\" <sip:caller@{DOMAIN}>") };
+    let route =
+        if kind == Kind::Bye { format!("Route: <sip:b0.sip.{DOMAIN};lr>\r\n") } else { String::new() };
+    let caller =
+        if kind == Kind::Register { to.clone() } else { format!("\"A Caller\" <sip:caller@{DOMAIN}>") };
     let agent = if kind == Kind::Scan { "friendly-scanner" } else { "Telephone/4.2" };
     let start = format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {from}:5062;branch=z9hG4bK-d8754z-1c2e7b4f6a90d3e8;rport\r\n\
@@ -174,7 +180,8 @@ fn text(kind: Kind, ends: &Ends) -> String {
          Call-ID: 9f1d3b7e5c2a4e60@{from}\r\nCSeq: 314 {method}\r\nContact: <sip:device@{from}:5062>\r\n\
          Allow: INVITE, ACK, CANCEL, BYE, NOTIFY, REFER, OPTIONS, INFO\r\nUser-Agent: {agent}"
     );
-    let end = format!("\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n", Trailer::BYTES);
+    let end =
+        format!("\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n", Trailer::BYTES);
     let padding = HEADER_BYTES.saturating_sub(start.len() + end.len() + 1);
     format!("{start} {}{end}", "x".repeat(padding))
 }
@@ -233,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_mac_address_is_read_from_what_ip_says() {
-        let shown = "2: c0@if2: <BROADCAST,UP> mtu 1500\\    link/ether 0a:1b:2c:3d:4e:5f brd ff:ff:ff:ff:ff:ff";
+        let shown =
+            "2: c0@if2: <BROADCAST,UP> mtu 1500\\    link/ether 0a:1b:2c:3d:4e:5f brd ff:ff:ff:ff:ff:ff";
         assert_eq!(mac(shown), Some([0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f]));
         assert_eq!(mac("1: lo: <LOOPBACK> link/loopback 00:00"), None);
     }

@@ -13,7 +13,9 @@ use aya::{
     maps::{Array, DevMap, MapData, PerCpuArray, PerCpuValues},
     programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, xdp::XdpMode},
 };
-use lb_common::load::{self, Arrived, BUCKETS, Destination, NUMBERS_LIMIT, Run, Setup, Template, USERS_LIMIT};
+use lb_common::load::{
+    self, Arrived, BUCKETS, Destination, NUMBERS_LIMIT, Run, Setup, Template, USERS_LIMIT,
+};
 use nix::{net::if_::if_nametoindex, unistd::Pid};
 use siplb_lab::Netns;
 
@@ -59,7 +61,10 @@ impl Programs {
     pub fn load(folder: &Path) -> Result<Self> {
         let file = folder.join("load.bpf.o");
         let bytes = fs::read(&file).with_context(|| {
-            format!("there is no {}: run this as `cargo xtask bench`, or `cargo xtask build` first", file.display())
+            format!(
+                "there is no {}: run this as `cargo xtask bench`, or `cargo xtask build` first",
+                file.display()
+            )
         })?;
         let mut object = Ebpf::load(&bytes).context("the kernel does not take the benchmarks' programs")?;
         for name in ["generate", "sink", "wire"] {
@@ -81,9 +86,11 @@ impl Programs {
     /// # Errors
     /// As [`Programs::sink_on`], or when an outlet is missing.
     pub fn wire_on(&mut self, netns: &Netns, interface: &str, outlets: &[String]) -> Result<On> {
-        let indices = netns.run(|| Ok(outlets.iter().map(|name| index(name)).collect::<Result<Vec<_>>>()?))?;
+        let indices =
+            netns.run(|| Ok(outlets.iter().map(|name| index(name)).collect::<Result<Vec<_>>>()?))?;
         netns.run(|| {
-            let mut map: DevMap<&mut MapData> = DevMap::try_from(self.object.map_mut("OUTLETS").context("OUTLETS")?)?;
+            let mut map: DevMap<&mut MapData> =
+                DevMap::try_from(self.object.map_mut("OUTLETS").context("OUTLETS")?)?;
             for (place, interface) in (0..).zip(&indices) {
                 map.set(place, *interface, None, 0)?;
             }
@@ -183,7 +190,8 @@ impl Programs {
             sum.moved += one.moved;
             sum.foreign += one.foreign;
         }
-        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(self.object.map("LATENCIES").context("LATENCIES")?)?;
+        let map: PerCpuArray<_, u64> =
+            PerCpuArray::try_from(self.object.map("LATENCIES").context("LATENCIES")?)?;
         let total = |counts: PerCpuValues<u64>| counts.iter().sum();
         let buckets = (0..BUCKETS).map(|bucket| Ok(total(map.get(&bucket, 0)?))).collect::<Result<_>>()?;
         Ok(Count { arrived: sum, latencies: Latencies::new(buckets) })
@@ -209,7 +217,9 @@ impl Programs {
                 attrs: TestRunAttrs::new().xdp_live_frames(pace.burst()),
                 ..TestRunOptions::default()
             };
-            program.test_run(options).context("the kernel makes no live frames (Linux 5.18 or newer does)")?;
+            program
+                .test_run(options)
+                .context("the kernel makes no live frames (Linux 5.18 or newer does)")?;
             Ok(())
         })?;
         let made = self.array::<load::Pace>("PACE")?.get(&0, 0)?.0;

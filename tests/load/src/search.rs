@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn the_highest_rate_is_found_from_below_and_from_above() {
-        for (first, truth) in [(10_000.0, 700_000.0), (10_000.0, 9_000.0), (10_000.0, 10_000.0), (1e6, 3_000.0)] {
+        for (first, truth) in
+            [(10_000.0, 700_000.0), (10_000.0, 9_000.0), (10_000.0, 10_000.0), (1e6, 3_000.0)]
+        {
             let (found, _) = search(first, 4e6, truth);
             assert!(found <= truth && found * NEAR >= truth, "{found} instead of {truth}");
         }

@@ -29,6 +29,10 @@ enum What {
     Datapath(Options),
     /// How long a reload takes with 1,000 backends in 200 groups, from the request to the last store
     Reload(Options),
+    /// CPU time of a request, latency and highest rate, beside routing, nftables, nginx and Kamailio
+    Peers(Options),
+    /// Calls completed while junk, fragments, OPTIONS and REGISTERs come as fast as they can be made
+    Flood(Options),
     /// Every benchmark in turn, each written as JSON
     All(all::Args),
     /// The benchmark `datapath` of two commits, by turns: which packet costs more, which less
@@ -58,19 +62,28 @@ enum Built {
     Objects,
     /// Also `target/release/siplb`.
     Binary,
+    /// Also servers, clients, and what siplb is measured beside.
+    Peers,
 }
 
 /// A benchmark: its name, which is that of the bench target, and what it needs.
 type Bench = (&'static str, Built);
 
 /// Every benchmark, in the order of docs/benchmarks.md.
-const BENCHES: [Bench; 2] = [("datapath", Built::Objects), ("reload", Built::Binary)];
+const BENCHES: [Bench; 4] = [
+    ("datapath", Built::Objects),
+    ("reload", Built::Binary),
+    ("peers", Built::Peers),
+    ("flood", Built::Peers),
+];
 
 /// Builds what is measured, and measures it; or makes something of what was measured.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Datapath(options) => measure("datapath", options),
         What::Reload(options) => measure("reload", options),
+        What::Peers(options) => measure("peers", options),
+        What::Flood(options) => measure("flood", options),
         What::All(args) => all::run(args),
         What::Compare(args) => compare::run(args),
         What::Document(args) => document::run(args),
@@ -89,6 +102,7 @@ fn measure(name: &str, options: &Options) -> Result<()> {
     match built {
         Built::Objects => drop(build::objects(&setup::ensure(Need::Toolchain)?)?),
         Built::Binary => build::everything(Need::Toolchain)?,
+        Built::Peers => build::everything(Need::Benchmarks)?,
     }
     let mut command = process::cargo();
     command.args(["bench", "--quiet", "--package", "siplb-tests", "--bench", name, "--"]);

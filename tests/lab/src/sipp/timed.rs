@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_line_is_a_call() {
-        let text = "Date_ms;response_time_ms;rtd_no\n1700000000123.4;2.5;\"setup\"\n17;3;setup\n18;9;\"other\"\n19;";
+        let text =
+            "Date_ms;response_time_ms;rtd_no\n1700000000123.4;2.5;\"setup\"\n17;3;setup\n18;9;\"other\"\n19;";
         assert_eq!(parse(text), [2.5, 3.0]);
     }
 }
