@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 use siplb_lab::{
     Sipp, Tally,
@@ -10,7 +10,7 @@ use siplb_lab::{
     sipp::{complaints, setup_times_ms},
     topology::VIP,
 };
-use siplb_load::{Messages, Offered, Pace, Stat};
+use siplb_load::{Account, Messages, Offered, Pace, Stat, within};
 
 use crate::{
     FLOOD_CPU, OTHERS_CPU,
@@ -52,10 +52,13 @@ impl Outcome {
 
     /// The time that a part of the calls were set up within, in milliseconds.
     pub(crate) fn setup_within(&self, part: f64) -> Option<f64> {
-        let mut sorted = self.setup_ms.clone();
-        sorted.sort_by(f64::total_cmp);
-        let last = sorted.len().checked_sub(1)?;
-        Some(sorted[(last as f64 * part).round() as usize])
+        within(&self.setup_ms, part)
+    }
+
+    /// What became of the flood, which siplb counts under a reason.
+    pub(crate) fn account(&self, reason: &str) -> Account {
+        let counted = self.reasons.get(reason).copied().unwrap_or(0);
+        Account { sent: self.offered.sent, counted, ring_full: self.ring_full }
     }
 }
 
@@ -91,7 +94,7 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
         .iter()
         .map(|(reason, packets)| (reason.clone(), packets - before.get(reason).copied().unwrap_or(0)));
     let reasons = reasons.filter(|(_, packets)| *packets > 0).collect();
-    Ok(Outcome {
+    let outcome = Outcome {
         offered,
         tally,
         setup_ms: setup_times_ms(&scene.lab, RUN)?,
@@ -99,7 +102,18 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
         turned_away: scene.turned_away()? - full,
         ring_full: scene.ring_full()? - ring,
         others_busy: busy,
-    })
+    };
+    if let Some((reason, _)) = flood.reason() {
+        let account = outcome.account(reason);
+        ensure!(
+            account.seen_percent() > 99.0,
+            "{} of {} packets were neither counted as {reason} nor turned away by the ring: {:?}",
+            account.missing(),
+            account.sent,
+            outcome.reasons
+        );
+    }
+    Ok(outcome)
 }
 
 /// One by one when they are few; otherwise bursts as a network card collects them.

@@ -1,6 +1,7 @@
 //! Figures and findings of the measurements.
 
 use siplb_figures::{Figure, Kind, Point, Report, Series, Spread};
+use siplb_load::Account;
 
 use crate::{
     kind::Flood,
@@ -66,7 +67,7 @@ fn sent(all: &All) -> Figure {
     let flooded = all.iter().filter(|(flood, _)| *flood != Flood::None);
     let points = flooded.map(|(flood, outcomes)| {
         let rates: Vec<f64> = outcomes.iter().map(|outcome| outcome.offered.per_second()).collect();
-        let ring: Vec<f64> = outcomes.iter().map(|outcome| part(outcome.ring_full, outcome)).collect();
+        let ring: Vec<f64> = outcomes.iter().map(|outcome| outcome.account("").ring_percent()).collect();
         let note = format!("{:.1} % found the node's ring full", Spread::of(&ring).median);
         Point { note: Some(note), ..Point::new(&flood.name(), Spread::of(&rates)) }
     });
@@ -82,19 +83,12 @@ fn again(all: &All) -> Figure {
     figure("again", "Messages that sipp sent again, for 100 calls", "messages", false, vec![series])
 }
 
-/// In percent of what was sent.
-fn part(packets: u64, outcome: &Outcome) -> f64 {
-    packets as f64 * 100.0 / outcome.offered.sent.max(1) as f64
-}
-
 /// What siplb counted of the flood under its reason, and what never came to it.
 fn counted(all: &All) -> Figure {
     let points = all.iter().filter_map(|(flood, outcomes)| {
         let (reason, is_drop) = flood.reason()?;
-        let counts: Vec<f64> = outcomes
-            .iter()
-            .map(|outcome| part(under(outcome, reason) + outcome.ring_full, outcome))
-            .collect();
+        let counts: Vec<f64> =
+            outcomes.iter().map(|outcome| outcome.account(reason).seen_percent()).collect();
         let what = if is_drop { "dropped" } else { "forwarded, calls' own requests included" };
         let note = format!("{what}: {reason}");
         Some(Point { note: Some(note), ..Point::new(&flood.name(), Spread::of(&counts)) })
@@ -109,28 +103,26 @@ fn counted(all: &All) -> Figure {
     )
 }
 
-fn under(outcome: &Outcome, reason: &str) -> u64 {
-    outcome.reasons.get(reason).copied().unwrap_or(0)
-}
-
 fn findings(all: &All) -> Vec<String> {
     let mut found = Vec::new();
     for (flood, outcomes) in all {
         let Some((reason, is_drop)) = flood.reason() else { continue };
-        let sum = |value: fn(&Outcome) -> u64| outcomes.iter().map(value).sum::<u64>();
-        let (sent, ring, away) =
-            (sum(|one| one.offered.sent), sum(|one| one.ring_full), sum(|one| one.turned_away));
-        let counted: u64 = outcomes.iter().map(|outcome| under(outcome, reason)).sum();
+        let mut sum = Account::default();
+        outcomes.iter().for_each(|outcome| sum += outcome.account(reason));
+        let Account { sent, counted, ring_full } = sum;
+        let away: u64 = outcomes.iter().map(|outcome| outcome.turned_away).sum();
         if is_drop {
-            let word =
-                if counted + ring == sent { "all is accounted for" } else { "the rest is not accounted for" };
+            let word = match sum.missing() {
+                0 => "all is accounted for".to_owned(),
+                missing => format!("{missing} are not accounted for"),
+            };
             found.push(format!(
-                "{}: {sent} sent, {counted} dropped as {reason}, {ring} found the node's ring full; {word}.",
+                "{}: {sent} sent, {counted} dropped as {reason}, {ring_full} found the node's ring full; {word}.",
                 flood.name()
             ));
         } else if away > 0 {
             found.push(format!(
-                "{}: {sent} sent, {ring} found the node's ring full, and {away} of what siplb forwarded found the servers' \
+                "{}: {sent} sent, {ring_full} found the node's ring full, and {away} of what siplb forwarded found the servers' \
                  sockets full: the servers are what limits.",
                 flood.name()
             ));

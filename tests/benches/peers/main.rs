@@ -50,12 +50,14 @@ fn main() -> Result<()> {
     let cpus = std::thread::available_parallelism()?.get();
     ensure!(cpus > CONTENDER_CPU, "generator and contender need a CPU each, and there is {cpus}");
     siplb_lab::interrupt::install()?;
-    let report = report::of(&run(rounds)?, rounds);
+    let (all, generator) = run(rounds)?;
+    let report = report::of(&all, generator, rounds);
     arguments.deliver(&report)?;
     Ok(())
 }
 
-fn run(rounds: usize) -> Result<Vec<Measured>> {
+/// All contenders' measurements, and how many frames a second the generator makes.
+fn run(rounds: usize) -> Result<(Vec<Measured>, f64)> {
     let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/siplb");
     ensure!(binary.is_file(), "there is no {}: run `cargo xtask build`", binary.display());
     let mut programs = Programs::load(&siplb_load::programs::objects())?;
@@ -80,8 +82,9 @@ fn run(rounds: usize) -> Result<Vec<Measured>> {
                 .with_context(|| format!("cannot measure {}", stand.contender.name()))?;
         }
     }
+    let generator = measure::generator(&mut stands[0], &mut programs)?;
     progress("peers", steps, steps, "done");
-    Ok(all)
+    Ok((all, generator))
 }
 
 /// One contender's turn in a round.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use siplb_lab::interrupt;
 use siplb_load::{Idle, Pace, Programs, Search, Stat, cost};
 
 use crate::{CONTENDER_CPU, GENERATOR_CPU, contender::Contender, stand::Stand};
@@ -40,6 +41,7 @@ pub(crate) struct Cost {
 pub(crate) fn steady(stand: &mut Stand, programs: &mut Programs, steady: Steady) -> Result<Cost> {
     let Steady { per_second, burst } = steady;
     let pace = Pace::Rate { per_second, burst };
+    interrupt::check()?;
     stand.set_threaded(false)?;
     stand.aim(programs)?;
     let client = stand.lab.topology().client.clone();
@@ -75,6 +77,17 @@ pub(crate) fn steady(stand: &mut Stand, programs: &mut Programs, steady: Steady)
         p99_us: us(0.99),
         lost: 1.0 - arrived as f64 / offered.sent as f64,
     })
+}
+
+/// Frames a second that the generator makes when nothing waits for anything: most are lost.
+pub(crate) fn generator(stand: &mut Stand, programs: &mut Programs) -> Result<f64> {
+    stand.set_threaded(true)?;
+    stand.aim(programs)?;
+    let client = stand.lab.topology().client.clone();
+    let offered = programs.offer(&client, GENERATOR_CPU, Pace::Highest, TRY)?;
+    stand.settle(programs)?;
+    stand.set_threaded(false)?;
+    Ok(offered.per_second())
 }
 
 fn processes(stand: &Stand) -> Result<u64> {
@@ -153,6 +166,7 @@ struct Attempt {
 
 fn attempt(stand: &Stand, programs: &mut Programs, rate: f64) -> Result<Attempt> {
     let burst = (rate / BURSTS).clamp(1.0, 64.0) as u32;
+    interrupt::check()?;
     programs.begin(stand.contender.has_owners())?;
     let before = programs.count()?;
     let pace = Pace::Rate { per_second: rate, burst };

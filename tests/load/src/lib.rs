@@ -10,6 +10,7 @@
 //! The programs are `lb-ebpf/src/bin/load.rs`; what they share with this crate is `lb_common::load`. Everything that names
 //! aya is in [`programs`].
 
+mod account;
 pub mod cost;
 mod idle;
 mod latency;
@@ -19,6 +20,7 @@ pub mod programs;
 mod search;
 mod stat;
 
+pub use account::{Account, within};
 pub use idle::{Idle, Used, bind, bind_thread, put_first};
 pub use latency::Latencies;
 pub use message::{Ends, Kind, Messages, mac};
