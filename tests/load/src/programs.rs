@@ -86,8 +86,7 @@ impl Programs {
     /// # Errors
     /// As [`Programs::sink_on`], or when an outlet is missing.
     pub fn wire_on(&mut self, netns: &Netns, interface: &str, outlets: &[String]) -> Result<On> {
-        let indices =
-            netns.run(|| Ok(outlets.iter().map(|name| index(name)).collect::<Result<Vec<_>>>()?))?;
+        let indices = netns.run(|| outlets.iter().map(|name| index(name)).collect::<Result<Vec<_>>>())?;
         netns.run(|| {
             let mut map: DevMap<&mut MapData> =
                 DevMap::try_from(self.object.map_mut("OUTLETS").context("OUTLETS")?)?;
