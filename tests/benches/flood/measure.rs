@@ -24,6 +24,11 @@ const BEFORE: Duration = Duration::from_millis(300);
 const FLOODED: Duration = Duration::from_millis(CALLS as u64 * 1_000 / RATE as u64 + 1_200);
 /// What is still on its way when the flood ends.
 const AFTER: Duration = Duration::from_millis(300);
+/// How long it is waited for calm, at most.
+const CALM_LOOKS: usize = 12;
+const LOOK: Duration = Duration::from_millis(500);
+/// What comes at all times: answers to checks.
+const CHECKS: &str = "backend-to-node";
 /// Name of sipp's run.
 const RUN: &str = "flooded";
 
@@ -65,6 +70,7 @@ impl Outcome {
 /// Has everybody called while the flood comes.
 pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
     scene.ensure_running()?;
+    calm(scene)?;
     let pace = match flood.kind() {
         None => None,
         Some(kind) => {
@@ -124,6 +130,21 @@ fn pace(flood: Flood) -> Pace {
         }
         _ => Pace::Highest,
     }
+}
+
+/// Waits until nothing more is sent again for calls that failed, but not for ever: telephones do for half a minute.
+fn calm(scene: &Scene) -> Result<()> {
+    let mut last = BTreeMap::new();
+    for _ in 0..CALM_LOOKS {
+        let now: BTreeMap<_, _> =
+            reasons(scene)?.into_iter().filter(|(reason, _)| reason != CHECKS).collect();
+        if now == last {
+            break;
+        }
+        last = now;
+        pause(LOOK)?;
+    }
+    Ok(())
 }
 
 /// Packets by reason, since siplb was started.

@@ -154,6 +154,8 @@ fn method() -> Vec<String> {
         "As fast as can be is what one CPU makes: there the generator runs before everybody else, and veth lets siplb's program \
          run on the same CPU, except when a packet of a call has just woken it on the other one. While that is so, frames can \
          find the ring of 256 full, and `ethtool -S` counts them; those of calls are among those that can be lost there.",
+        "Before each measurement it is waited, for 6 seconds at most, until nothing goes through siplb any more: telephones \
+         send again what the last calls left unanswered. The CPU of servers and sipp is what /proc/stat says of it.",
         "Times are sipp's, whose clock moves every 4 ms on a kernel of 250 Hz; 1 ms stands for what it can't tell from nothing.",
     ]
     .map(str::to_owned)
