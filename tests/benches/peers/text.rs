@@ -48,8 +48,10 @@ pub(crate) fn method() -> Vec<String> {
 pub(crate) fn looked_for() -> Vec<String> {
     [
         "Not measured, for want of kernel support: IPVS (`ipvsadm` is in Debian; this kernel has no CONFIG_IP_VS).",
-        "Not measured, for want of a package: OpenSIPS, repro (reSIProcate), Katran and loxilb. Katran and loxilb hash \
-         addresses and ports, not users, and are built from source by large scripts that load more.",
+        "Not measured, for want of a package in Debian 12, npm or PyPI: OpenSIPS, repro (of reSIProcate), Katran and loxilb. The \
+         last two hash addresses and ports, not users.",
+        "Not measured, because others stand for it: nftlb (writes nftables rules), pen (hands on datagrams by client, as nginx \
+         does).",
         "Not measured, because it is no balancer of SIP over UDP: HAProxy (no UDP), dnsdist (DNS alone).",
     ]
     .map(str::to_owned)
