@@ -128,7 +128,7 @@ fn wait(pace: &mut Pace) -> u64 {
         (pace.first_ns, pace.due_ns) = (begun, begun);
     }
     let mut now = begun;
-    if pace.made % pace.burst.max(1) == 0 {
+    if pace.made.is_multiple_of(pace.burst.max(1)) {
         let busy_ns = begun - pace.burst_ns;
         if pace.made != 0 && busy_ns < pace.longest_ns() {
             pace.busy_ns += busy_ns;
