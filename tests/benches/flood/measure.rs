@@ -45,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) ring_full: u64,
     /// Datagrams that the servers' sockets had no room for.
     pub(crate) turned_away: u64,
+    /// Servers that siplb took for dead in the end, because checks found their sockets full.
+    pub(crate) dead: u64,
     /// How busy the CPU of servers and sipp was, from 0 to 1.
     pub(crate) others_busy: f64,
 }
@@ -71,6 +73,7 @@ impl Outcome {
 pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
     scene.ensure_running()?;
     calm(scene)?;
+    scene.restore()?;
     let pace = match flood.kind() {
         None => None,
         Some(kind) => {
@@ -94,6 +97,7 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
         let tally = tally.with_context(|| complaints(lab, RUN))?;
         Ok((offered.transpose()?.unwrap_or_default(), tally, busy))
     })?;
+    let dead = scene.dead()?;
     pause(AFTER)?;
     let after = reasons(scene)?;
     let reasons = after
@@ -107,6 +111,7 @@ pub(crate) fn calls_during(scene: &mut Scene, flood: Flood) -> Result<Outcome> {
         reasons,
         turned_away: scene.turned_away()? - full,
         ring_full: scene.ring_full()? - ring,
+        dead,
         others_busy: busy,
     };
     if let Some((reason, _)) = flood.reason() {

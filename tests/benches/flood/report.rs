@@ -121,6 +121,15 @@ fn findings(all: &All) -> Vec<String> {
                 flood.name()
             ));
         } else if away > 0 {
+            let not_found: u64 = outcomes.iter().map(|outcome| outcome.tally.count("not_found")).sum();
+            let dead: u64 = outcomes.iter().map(|outcome| outcome.dead).sum();
+            if not_found + dead > 0 {
+                found.push(format!(
+                    "{}: {not_found} calls were answered 404 and in {dead} cases a server counted as dead in the end: where checks \
+                     find a socket full they stay unanswered, and the server's users go to one that doesn't know them.",
+                    flood.name()
+                ));
+            }
             found.push(format!(
                 "{}: {sent} sent, {ring_full} found the node's ring full, and {away} of what siplb forwarded found the servers' \
                  sockets full: the servers are what limits.",
@@ -155,7 +164,8 @@ fn method() -> Vec<String> {
          run on the same CPU, except when a packet of a call has just woken it on the other one. While that is so, frames can \
          find the ring of 256 full, and `ethtool -S` counts them; those of calls are among those that can be lost there.",
         "Before each measurement it is waited, for 6 seconds at most, until nothing goes through siplb any more: telephones \
-         send again what the last calls left unanswered. The CPU of servers and sipp is what /proc/stat says of it.",
+         send again what the last calls left unanswered. Then servers that counted as dead get their users back, and all 400 \
+         register anew. The CPU of servers and sipp is what /proc/stat says of it.",
         "Times are sipp's, whose clock moves every 4 ms on a kernel of 250 Hz; 1 ms stands for what it can't tell from nothing.",
     ]
     .map(str::to_owned)
