@@ -1,0 +1,139 @@
+//! What `cargo xtask bench scale` runs: the benchmark's programs under random traffic.
+//!
+//! Before each packet another user, another of many addresses and another client are written into the frame, as the plan at
+//! its end asks ([`lb_common::traffic`]); [`undone`] puts the headers back. `traffic_alone` does that and nothing else: what
+//! it takes is taken off the others' figures.
+
+use aya_ebpf::{
+    bindings::xdp_action,
+    helpers::generated::bpf_ktime_get_ns,
+    macros::{map, xdp},
+    maps::Array,
+    programs::XdpContext,
+};
+use core::mem::size_of;
+use lb_common::traffic::{Plan, letters, next, one_of};
+
+use crate::{at_vip, layer_4, packet::Packet, pipeline, turns::turns, undone};
+
+/// Four times the second-level cache of what this was written on: read through, it leaves nothing there of what was.
+const OTHER_BYTES: usize = 2 << 20;
+const LINE: u64 = 64;
+/// `turns` takes 4,096 turns at most.
+const LINES_A_TURN: u64 = OTHER_BYTES as u64 / LINE / 4_096;
+
+/// Memory that is no packet's.
+#[map]
+static OTHER: Array<[u8; OTHER_BYTES]> = Array::with_max_entries(1, 0);
+
+/// The writing alone.
+#[xdp(frags)]
+fn traffic_alone(context: XdpContext) -> u32 {
+    traffic(
+        context,
+        #[inline(always)]
+        |_| xdp_action::XDP_TX,
+    )
+}
+
+/// The plain layer 4 balancer.
+#[xdp(frags)]
+fn traffic_l4(context: XdpContext) -> u32 {
+    traffic(context, layer_4)
+}
+
+/// siplb itself.
+#[xdp(frags)]
+fn traffic_siplb(context: XdpContext) -> u32 {
+    traffic(
+        context,
+        #[inline(always)]
+        |packet| pipeline::balance(packet, at_vip::judge),
+    )
+}
+
+/// Makes the frame another packet, runs a program on it, and adds the time to the plan where that is asked for.
+#[inline(always)]
+fn traffic(context: XdpContext, program: impl FnOnce(Packet) -> u32) -> u32 {
+    let packet = Packet { ctx: context.ctx };
+    let Some(is_cold) = draw(packet) else { return xdp_action::XDP_ABORTED };
+    if is_cold && !forget() {
+        return xdp_action::XDP_ABORTED;
+    }
+    let mut took = 0;
+    let action = undone(
+        context,
+        #[inline(always)]
+        |packet| {
+            if !is_cold {
+                return program(packet);
+            }
+            let before = now();
+            let action = program(packet);
+            took = now() - before;
+            action
+        },
+    );
+    if let Some(plan) = plan(packet).filter(|_| is_cold) {
+        // SAFETY: `plan` compared all of it with the frame's end.
+        unsafe { (&raw mut (*plan).took_ns).write_unaligned((&raw const (*plan).took_ns).read_unaligned() + took) };
+    }
+    action
+}
+
+/// The plan at the frame's end.
+#[inline(always)]
+fn plan(packet: Packet) -> Option<*mut Plan> {
+    packet.at(packet.linear_bytes() - size_of::<Plan>() as u64)
+}
+
+/// Writes what is drawn. `None` where it does not fit into the frame; otherwise whether caches are to be cold.
+#[inline(always)]
+fn draw(packet: Packet) -> Option<bool> {
+    let place = plan(packet)?;
+    // SAFETY: `plan` compared all of it with the frame's end.
+    let plan = unsafe { place.read_unaligned() };
+    let first = next(plan.random);
+    let second = next(first);
+    // SAFETY: as above.
+    unsafe { (&raw mut (*place).random).write_unaligned(second) };
+    let user = one_of(plan.users, first as u32);
+    let address = plan.first_address + one_of(plan.addresses, (first >> 32) as u32);
+    let client = plan.first_client + one_of(plan.clients, second as u32);
+    let port = 1_024 + one_of(if plan.clients == 1 { 1 } else { 60_000 }, (second >> 32) as u32);
+    let is_written = packet.write(plan.user_at as u64, letters(user))
+        && packet.write(plan.address_at as u64, address.to_be())
+        && packet.write(plan.client_at as u64, client.to_be())
+        && packet.write(plan.client_port_at as u64, (port as u16).to_be());
+    is_written.then_some(plan.is_cold != 0)
+}
+
+/// Reads other memory until nothing else is in the nearer caches. Returns whether it did.
+#[inline(always)]
+fn forget() -> bool {
+    const MASK: u64 = OTHER_BYTES as u64 - 1;
+    let Some(other) = OTHER.get_ptr(0) else { return false };
+    let other: *const u64 = other.cast();
+    let mut at = 0;
+    turns(
+        #[inline(always)]
+        || {
+            let mut line = 0;
+            while line < LINES_A_TURN {
+                let offset = (at + line * LINE) & MASK & !(LINE - 1);
+                // SAFETY: the mask keeps the word inside of the value.
+                unsafe { other.byte_add(offset as usize).read_volatile() };
+                line += 1;
+            }
+            at = (at + LINES_A_TURN * LINE) & (2 * MASK + 1);
+            (at < OTHER_BYTES as u64) as u64
+        },
+    );
+    true
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: takes nothing and changes nothing.
+    unsafe { bpf_ktime_get_ns() }
+}
