@@ -5,12 +5,14 @@
 //! fails by how fast something was, and the same JSON always gives the same tables.
 
 mod machine;
+mod plot;
 mod progress;
 mod report;
 mod spread;
 mod table;
 
 pub use machine::{Machine, commit, date};
+pub use plot::plot;
 pub use progress::progress;
 pub use report::{Error, Figure, Kind, Point, Report, Series};
 pub use spread::Spread;
