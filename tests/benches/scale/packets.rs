@@ -135,7 +135,8 @@ impl Instances {
         let instance = self.loaded.get(&(case.program, case.shape)).context("every instance is loaded")?;
         let (program, writing) = (instance.runs()?, self.alone.runs()?);
         let frame = |random| traffic::frame(case.message, case.order, case.shape, case.users, random);
-        let one = |program: Runs<'_>, random| self.run(program, &frame(random), case.order);
+        let interface = self.lab.interface;
+        let one = |program: Runs<'_>, random| run(program, &frame(random), case.order, interface);
         match case.queues {
             Queues::One => {
                 on(CPUS[0])?;
@@ -151,17 +152,17 @@ impl Instances {
             }
         }
     }
+}
 
-    /// Nanoseconds a packet of a run.
-    fn run(&self, program: Runs<'_>, frame: &[u8], order: Order) -> Result<f64> {
-        let packets = if order == Order::Cold { COLD_PACKETS } else { PACKETS };
-        let ended = program.repeat(frame, Some(self.lab.interface), packets)?;
-        ensure!(ended.action == XDP_TX, "the program answered {}", ended.action);
-        Ok(match order {
-            Order::Cold => traffic::took_ns(&ended.frame) as f64 / f64::from(packets),
-            Order::Repeated | Order::Random => f64::from(ended.duration_ns),
-        })
-    }
+/// Nanoseconds a packet of a run.
+fn run(program: Runs<'_>, frame: &[u8], order: Order, interface: u32) -> Result<f64> {
+    let packets = if order == Order::Cold { COLD_PACKETS } else { PACKETS };
+    let ended = program.repeat(frame, Some(interface), packets)?;
+    ensure!(ended.action == XDP_TX, "the program answered {}", ended.action);
+    Ok(match order {
+        Order::Cold => traffic::took_ns(&ended.frame) as f64 / f64::from(packets),
+        Order::Repeated | Order::Random => f64::from(ended.duration_ns),
+    })
 }
 
 /// Does the same with both, on a CPU each, at one time.
