@@ -98,7 +98,7 @@ fn table(outages: &Outages) -> Figure {
         log_y: false,
         series: vec![
             column("least", &|samples| part(samples, 0.0)),
-            column("median", &|samples| part(samples, 0.5)),
+            column("median", &|samples| Spread::of(samples).median),
             column("nine of ten at most", &|samples| part(samples, 0.9)),
             column("most", &|samples| part(samples, 1.0)),
         ],
@@ -134,7 +134,7 @@ fn finding(kind: Kind, outages: &[Outage]) -> String {
         "{}: the last request that went wrong was sent {:.0} ms after the fault in the median, {:.0} at most; {:.0} requests a \
          fault in the mean.",
         kind.name(),
-        part(&samples, 0.5),
+        Spread::of(&samples).median,
         part(&samples, 1.0),
         wrong as f64 / outages.len() as f64
     )

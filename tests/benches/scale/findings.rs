@@ -3,24 +3,36 @@
 use siplb_figures::{Figure, Kind, Point, Series};
 use siplb_tests::growth::sentence;
 
-/// Why a figure over numbers grows where it does, by its name.
-const WHY: [(&str, &str); 5] = [
+/// Why something grows where it does: the figure, the beginning of the series' name, the reason. The first that fits counts.
+const WHY: [(&str, &str, &str); 7] = [
     (
         "backends",
-        "Entries of groups, backends and next hops that packets hit by turns no longer lie in the first-level cache, and for replies \
-         the hash of backends' sockets.",
+        "reply",
+        "The hash of backends' sockets and the counters of each backend no longer lie in the nearer caches.",
+    ),
+    (
+        "backends",
+        "",
+        "Entries of groups, backends, next hops and counters that packets hit by turns no longer lie in the nearer caches.",
     ),
     (
         "vips",
-        "Each VIP has an entry of its own in a hash and a table of 128 KiB of its own: with 256 of them tables are the size of the \
-         third-level cache, and each look-up of a slot waits for memory.",
+        "reply",
+        "Each VIP has counters of its own, 2 KiB apart, of which replies hit one after the other; they look into no table.",
     ),
-    ("users", "Users are in no map; more of them touch more of the 128 KiB of their pool's table."),
+    (
+        "vips",
+        "",
+        "Each VIP has a table of 128 KiB of its own, beside its counters and its entry in a hash: 16 of them are larger than the \
+         second-level cache, 1,024 take 128 MiB, and each look-up of a slot waits for memory and for the page's address.",
+    ),
+    ("users", "", "Users are in no map; more of them touch more of the 128 KiB of their pool's table."),
     (
         "table",
-        "Dealing gives each of 65,537 slots to the first of all groups to reach it: more groups, more to compare.",
+        "",
+        "Each of 65,537 slots goes to the first group to reach it: with more groups there is more to compare and to correct.",
     ),
-    ("daemon", "Each backend has its configuration, its last 32 checks and its part of what was planned."),
+    ("daemon", "", "Each backend has its configuration, its last 32 checks and its part of what was planned."),
 ];
 
 /// Of all figures.
@@ -28,10 +40,8 @@ pub(crate) fn of(figures: &[Figure]) -> Vec<String> {
     let mut findings = Vec::new();
     for figure in figures {
         match (&figure.kind, figure.name.as_str()) {
-            (Kind::Lines { x, .. }, name) => {
-                let x = x.split(',').next().unwrap_or(x);
-                let why = WHY.iter().find(|(of, _)| *of == name).map_or("", |(_, why)| why);
-                findings.extend(figure.series.iter().filter_map(|series| of_line(figure, series, x, why)));
+            (Kind::Lines { x, .. }, _) => {
+                findings.extend(figure.series.iter().filter_map(|series| of_line(figure, series, x)));
             }
             (_, "repetition") => findings.extend(of_repetition(figure)),
             (_, "queues") => findings.extend(of_queues(figure)),
@@ -46,13 +56,17 @@ pub(crate) fn of(figures: &[Figure]) -> Vec<String> {
     findings
 }
 
-fn of_line(figure: &Figure, series: &Series, x: &str, why: &str) -> Option<String> {
+fn of_line(figure: &Figure, series: &Series, x: &str) -> Option<String> {
     let (first, last) = (series.points.first()?, series.points.last()?);
-    let label = |point: &Point| format!("{} {x}", point.label);
+    let label = |point: &Point| match point.label.as_str() {
+        "1" => format!("1 {}", x.trim_end_matches('s')),
+        number => format!("{number} {x}"),
+    };
+    let why = WHY.iter().find(|(name, start, _)| *name == figure.name && series.name.starts_with(start));
     let what = format!("{} by {x}", series.name);
-    let ends = [(label(first), &first.value), (label(last), &last.value)];
-    let [from, to] = &ends;
-    Some(sentence(&what, (&from.0, from.1), (&to.0, to.1), last.ratio.as_ref()?, &figure.unit, why))
+    let (from, to) = (label(first), label(last));
+    let (from, to) = ((from.as_str(), &first.value), (to.as_str(), &last.value));
+    Some(sentence(&what, from, to, last.ratio.as_ref()?, &figure.unit, why.map_or("", |(.., why)| why)))
 }
 
 /// What random and cold traffic costs over one packet repeated.

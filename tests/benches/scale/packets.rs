@@ -81,6 +81,11 @@ impl Case {
         }
     }
 
+    /// What others are held against: a plain layer 4 balancer and an INVITE, whose length and text are no matter to it.
+    pub(crate) fn layer_4(order: Order, shape: Shape) -> Self {
+        Self { program: Program::L4, order, shape, ..Self::usual(Message::Invite) }
+    }
+
     /// All of them, each once.
     pub(crate) fn all() -> Vec<Self> {
         let mut all = std::collections::BTreeSet::new();
@@ -95,7 +100,7 @@ impl Case {
             }
             for shape in [USUAL, LARGEST] {
                 all.extend(Order::ALL.map(|order| Self { order, shape, ..usual }));
-                all.extend(Order::ALL.map(|order| Self { order, shape, program: Program::L4, ..usual }));
+                all.extend(Order::ALL.map(|order| Self::layer_4(order, shape)));
             }
             all.extend(Queues::ALL.map(|queues| Self { queues, ..usual }));
         }
@@ -113,7 +118,7 @@ pub(crate) struct Instances {
 
 impl Instances {
     /// Loads them, and tries each out.
-    pub(crate) fn load(lab: Lab, cases: &[Case], mut told: impl FnMut(usize, usize)) -> Result<Self> {
+    pub(crate) fn load(lab: Lab, cases: &[Case], told: impl Fn(usize, usize)) -> Result<Self> {
         let mut wanted: Vec<_> = cases.iter().map(|case| (case.program, case.shape)).collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -192,4 +197,11 @@ fn on(cpu: usize) -> Result<()> {
     cpus.set(cpu)?;
     sched_setaffinity(Pid::from_raw(0), &cpus)
         .with_context(|| format!("this takes two CPUs, and there is no CPU {cpu}"))
+}
+
+/// Lets this thread run on every CPU that there is.
+pub(crate) fn on_any() -> Result<()> {
+    let mut cpus = CpuSet::new();
+    (0..CpuSet::count()).try_for_each(|cpu| cpus.set(cpu))?;
+    sched_setaffinity(Pid::from_raw(0), &cpus).context("run on every CPU")
 }

@@ -6,7 +6,7 @@ use siplb_figures::{Figure, Kind, Point, Report, Series, Spread};
 
 use crate::{
     findings,
-    instance::{Program, Shape},
+    instance::Shape,
     memory::Memory,
     packets::{BACKENDS, BACKENDS_OF_VIPS, Case, LARGEST, Queues, USERS, USUAL, VIPS},
     table::{GROUPS, Took},
@@ -36,9 +36,9 @@ pub(crate) fn of(
     let by_users = |message, users| Case { users, ..Case::usual(message) };
     let with_user = Message::ALL.into_iter().filter(|message| message.has_user());
     report.figures = vec![
-        sweep(packets, ("backends", "backends"), Message::ALL, &BACKENDS, by_backends),
-        sweep(packets, ("vips", "VIPs, each with a pool and a table of its own; 1,024 backends in all"), Message::ALL, &VIPS, by_vips),
-        sweep(packets, ("users", "users"), with_user, &USERS, by_users),
+        sweep(packets, ("backends", "backends", "behind one VIP"), Message::ALL, &BACKENDS, by_backends),
+        sweep(packets, ("vips", "VIPs", "with 1,024 backends in all"), Message::ALL, &VIPS, by_vips),
+        sweep(packets, ("users", "users", "of 128 backends"), with_user, &USERS, by_users),
         repetition(packets),
         against_layer_4(packets),
         queues(packets),
@@ -75,7 +75,7 @@ const METHOD: [&str; 5] = [
 /// A figure of messages over numbers, against the least of these.
 fn sweep(
     packets: &Packets,
-    (name, x): (&str, &str),
+    (name, x, setting): (&str, &str, &str),
     messages: impl IntoIterator<Item = Message>,
     numbers: &[u32],
     case: impl Fn(Message, u32) -> Case,
@@ -91,7 +91,7 @@ fn sweep(
     };
     Figure {
         name: name.to_owned(),
-        title: format!("A packet of random traffic, by {x}; the ratio is to the fewest"),
+        title: format!("A packet of random traffic, by {x} ({setting}); the ratio is to the fewest"),
         unit: "ns".to_owned(),
         kind: Kind::Lines { x: x.to_owned(), log_x: true },
         log_y: false,
@@ -132,7 +132,7 @@ fn against_layer_4(packets: &Packets) -> Figure {
         let mut points = Vec::new();
         for (message, shape) in messages_and_shapes() {
             let case = Case { shape, order, ..Case::usual(message) };
-            let base = &packets[&Case { program: Program::L4, ..case }];
+            let base = &packets[&Case::layer_4(order, shape)];
             let samples = &packets[&case];
             let label = format!("{}; {}", message.name(), extent(shape));
             let note = Some(format!("plain L4: {:.0} ns", Spread::of(base).median));
@@ -143,7 +143,7 @@ fn against_layer_4(packets: &Packets) -> Figure {
     };
     Figure {
         name: "layer-4".to_owned(),
-        title: "Against a plain layer 4 balancer under the same traffic; the ratio is to that".to_owned(),
+        title: "Against a plain layer 4 balancer of requests under the same traffic; the ratio is to that".to_owned(),
         unit: "ns".to_owned(),
         kind: Kind::Bars,
         log_y: false,
@@ -176,26 +176,27 @@ fn queues(packets: &Packets) -> Figure {
 }
 
 fn table(tables: &BTreeMap<usize, Vec<Took>>) -> Figure {
-    let series = |name: &str, of: fn(&Took) -> f64| {
+    let series = |name: &str, numbers: &[usize], of: fn(&Took) -> f64| {
         let samples = |groups: usize| tables[&groups].iter().map(of).collect::<Vec<f64>>();
-        let base = samples(GROUPS[0]);
-        let point = |groups: usize| {
-            let samples = samples(groups);
+        let base = samples(numbers[0]);
+        let point = |groups: &usize| {
+            let samples = samples(*groups);
             let ratio = Spread::of_ratios(&samples, &base);
-            let label = grouped(groups as u32);
-            Point { x: Some(groups as f64), ratio, ..Point::new(&label, Spread::of(&samples)) }
+            let label = grouped(*groups as u32);
+            Point { x: Some(*groups as f64), ratio, ..Point::new(&label, Spread::of(&samples)) }
         };
-        Series { name: name.to_owned(), points: GROUPS.map(point).into() }
+        Series { name: name.to_owned(), points: numbers.iter().map(point).collect() }
     };
     Figure {
         name: "table".to_owned(),
-        title: "Dealing a pool's table, by groups; the ratio is to one group".to_owned(),
+        title: "Dealing a pool's table, by groups; the ratio is to the fewest".to_owned(),
         unit: "ms".to_owned(),
         kind: Kind::Lines { x: "groups".to_owned(), log_x: true },
         log_y: true,
         series: vec![
-            series("dealt anew", |took| took.dealt),
-            series("slots of one group given away", |took| took.given_away),
+            series("a table dealt anew", &GROUPS, |took| took.dealt),
+            // One group alone has nobody to give them to.
+            series("the slots of one group given away", &GROUPS[1..], |took| took.given_away),
         ],
     }
 }
