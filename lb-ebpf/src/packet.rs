@@ -104,7 +104,7 @@ impl Message for Payload {
     }
 
     #[inline(always)]
-    fn windows(self, from: u64, mut turn: impl FnMut(u64, u64, u64) -> u64) {
+    fn windows<const N: usize>(self, from: u64, mut turn: impl FnMut(u64, [u64; N]) -> u64) {
         let mut at = self.hide(from);
         turns(
             #[inline(always)]
@@ -114,17 +114,7 @@ impl Message for Payload {
                 }
                 // Each comparison leaves a bound that rises with every turn, and no turn would look like an earlier one.
                 at = self.hide(at) & OFFSET_MASK;
-                let (low, high) = if at + 16 <= self.len() {
-                    let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base() + at) else { return 0 };
-                    (low, high)
-                } else {
-                    let over = at + 16 - self.len();
-                    let Some([low, high]) = self.packet.read::<[u64; 2]>(self.base() + at - over) else {
-                        return 0;
-                    };
-                    shift(low, high, over)
-                };
-                let step = turn(at, self.hide(low), self.hide(high));
+                let step = turn(at, self.words(at));
                 at = self.hide(at + step);
                 step
             },
@@ -213,13 +203,4 @@ impl Message for Payload {
 #[inline(always)]
 fn span(at: u64, end: u64, tail: u8) -> u64 {
     at | end << 16 | (tail as u64) << 32
-}
-
-/// Shifts sixteen bytes down by `bytes`, 1 to 15.
-#[inline(always)]
-fn shift(low: u64, high: u64, bytes: u64) -> (u64, u64) {
-    let bits = 8 * (bytes & 7);
-    let (low, high) = if bytes >= 8 { (high, 0) } else { (low, high) };
-    // Two shifts, since one by 64 is not defined.
-    ((low >> bits) | (high << (63 - bits) << 1), high >> bits)
 }

@@ -43,7 +43,7 @@ pub fn scan<M: Message>(message: M, at: u64) -> Address {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             let marks = |word: u64| {
                 let inside = equal(word, b'\\') & quoted;
                 let outside = (equal(word, b'<') | equal(word, b':')) & !quoted;

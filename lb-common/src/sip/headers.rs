@@ -108,7 +108,7 @@ pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted, until: Wanted) ->
     message.windows(
         from,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, second, third, fourth]| {
             (found, missing, begins_line) =
                 (message.hide(found), message.hide(missing), message.hide(begins_line));
             if begins_line != 0 {
@@ -125,10 +125,14 @@ pub fn scan<M: Message>(message: M, from: u64, wanted: Wanted, until: Wanted) ->
                     }
                 }
             }
-            let (low_marks, high_marks) = (equal(low, b'\n'), equal(high, b'\n'));
-            begins_line = low_marks | high_marks;
-            let step = first_of_two(low_marks, high_marks);
-            if begins_line == 0 { 16 } else { step + 1 }
+            let (marks, more) = (equal(low, b'\n'), equal(second, b'\n'));
+            begins_line = marks | more;
+            if begins_line != 0 {
+                return first_of_two(marks, more) + 1;
+            }
+            let (marks, more) = (equal(third, b'\n'), equal(fourth, b'\n'));
+            begins_line = marks | more;
+            16 + if begins_line == 0 { 16 } else { first_of_two(marks, more) + 1 }
         },
     );
     Headers(found)
@@ -213,7 +217,7 @@ pub fn value<M: Message>(message: M, at: u64) -> u64 {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, _| {
+        |at, [low]| {
             let skipped = blanks(low);
             if skipped != 0 {
                 return skipped;
@@ -257,7 +261,7 @@ pub fn token_end<M: Message>(message: M, at: u64) -> u64 {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             let (low_marks, high_marks) = (below(low, 0x21), below(high, 0x21));
             if low_marks | high_marks == 0 {
                 return 16;

@@ -17,7 +17,7 @@ pub fn next_element<M: Message>(message: M, at: u64, form: Form) -> u64 {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             (enclosed, quoted, behind) = (message.hide(enclosed), message.hide(quoted), message.hide(behind));
             let line_end = folded_break(low);
             if behind != 0 {

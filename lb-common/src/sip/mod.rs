@@ -53,9 +53,9 @@ pub trait Message: Copy {
         words
     }
 
-    /// Calls `turn(at, low, high)` with the sixteen bytes at `from`, 0 in place of those past the end. Its answer, 1 to
-    /// 16, is how far the next turn steps; 0 ends, as does the end of the message.
-    fn windows(self, from: u64, turn: impl FnMut(u64, u64, u64) -> u64);
+    /// Calls `turn(at, words)` with the `N` words at `from`, 0 in place of bytes past the end. Its answer, 1 to `8 * N`, is how
+    /// many bytes the next turn steps; 0 ends, as does the end of the message.
+    fn windows<const N: usize>(self, from: u64, turn: impl FnMut(u64, [u64; N]) -> u64);
 
     /// `value`, of which the verifier knows nothing any more.
     #[inline(always)]
@@ -206,10 +206,10 @@ impl Message for Bytes<'_> {
         u64::from_le_bytes(word)
     }
 
-    fn windows(self, from: u64, mut turn: impl FnMut(u64, u64, u64) -> u64) {
+    fn windows<const N: usize>(self, from: u64, mut turn: impl FnMut(u64, [u64; N]) -> u64) {
         let mut at = from;
         while at < self.len() {
-            let step = turn(at, self.word(at), self.word(at + 8));
+            let step = turn(at, self.words(at));
             if step == 0 {
                 break;
             }

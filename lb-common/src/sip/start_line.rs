@@ -197,7 +197,7 @@ fn long_method<M: Message>(message: M, start: u64) -> (u64, u64) {
     message.windows(
         start + 16,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             let found = first_of_two(stops(low), stops(high));
             end = message.hide(at + found);
             stop = message.hide(byte(if found < 8 { low } else { high }, found));

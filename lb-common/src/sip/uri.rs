@@ -103,7 +103,7 @@ pub fn scan<M: Message>(message: M, at: u64, form: Form) -> Uri {
     message.windows(
         user,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             let marks = |word: u64| {
                 let also =
                     if bare != 0 { equal(word, b';') | equal(word, b',') | equal(word, b'?') } else { 0 };
@@ -140,7 +140,7 @@ pub fn host_end<M: Message>(message: M, at: u64) -> u64 {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             let marks = |word: u64| {
                 let also = equal(word, b':') | equal(word, b';') | equal(word, b'?') | equal(word, b',');
                 below(word, 0x21) | equal(word, b'>') | equal(word, b']') | (also & in_name)
@@ -196,7 +196,7 @@ fn behind_colon<M: Message>(message: M, at: u64) -> u64 {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, _| {
+        |at, [low]| {
             colon = message.hide(colon);
             let skipped = blanks(low);
             if skipped != 0 {
@@ -230,7 +230,7 @@ pub fn has_gr<M: Message>(message: M, at: u64) -> bool {
     message.windows(
         at,
         #[inline(always)]
-        |_, low, high_word| {
+        |_, [low, high_word]| {
             let word = lower(low);
             if first(below(low, 0x21) | high(low)) == 0 || word & 0xff == b'>' as u64 {
                 return 0;

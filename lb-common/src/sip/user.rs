@@ -196,7 +196,7 @@ pub fn decode<M: Message>(user: &mut Canonical, message: M, at: u64, end: u64, t
     message.windows(
         at,
         #[inline(always)]
-        |at, low, _| {
+        |at, [low]| {
             let byte = low & 0xff;
             user.length = message.hide(user.length);
             if at >= end || byte == b':' as u64 || byte == b';' as u64 || user.length >= KEY_LIMIT {

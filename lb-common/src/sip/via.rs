@@ -22,7 +22,7 @@ pub fn sent_by<M: Message>(message: M, at: u64) -> u64 {
     message.windows(
         at,
         #[inline(always)]
-        |at, low, high| {
+        |at, [low, high]| {
             phase = message.hide(phase);
             let byte = low & 0xff;
             if phase == TRANSPORT && byte <= b' ' as u64 {

@@ -37,9 +37,10 @@ impl Toolchain {
     /// A cargo command about lb-ebpf that knows only this toolchain, whatever this process was told about the host's.
     fn command(&self, program: &Path, verb: &str) -> Result<Command> {
         // BTF makes the program's types known to the kernel. Misaligned loads: the kernel allows them wherever it has the
-        // JIT, and without the feature each 8-byte load from a packet would be eight loads of a byte.
-        const RUSTFLAGS: &str =
-            "-C debuginfo=2 -C link-arg=--btf -C target-feature=+allows-misaligned-mem-access";
+        // JIT, and without the feature each 8-byte load from a packet would be eight loads of a byte. Memory in no order of
+        // its own: in order, LLVM would make a call of every memset and memmove, to a function that goes byte by byte.
+        const RUSTFLAGS: &str = "-C debuginfo=2 -C link-arg=--btf -C link-arg=--disable-expand-memcpy-in-order \
+                                 -C target-feature=+allows-misaligned-mem-access";
         let linker_folder = self.linker.parent().context("bpf-linker is not in a folder")?;
         let mut command = Command::new(program);
         process::without_host_build(&mut command)
