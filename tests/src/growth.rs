@@ -30,9 +30,17 @@ impl Growth {
 }
 
 /// A sentence on `what`, which took `from` at the `least` and `to` at the `most`, in `unit`s; `why` is told where it grows.
-pub fn sentence(what: &str, (least, from): (&str, &Spread), (most, to): (&str, &Spread), ratio: &Spread, unit: &str, why: &str) -> String {
+pub fn sentence(
+    what: &str,
+    (least, from): (&str, &Spread),
+    (most, to): (&str, &Spread),
+    ratio: &Spread,
+    unit: &str,
+    why: &str,
+) -> String {
     let digits = if from.median.min(to.median) < 10.0 { 1 } else { 0 };
-    let range = format!("{what}: {:.digits$} {unit} at {least}, {:.digits$} at {most}", from.median, to.median);
+    let range =
+        format!("{what}: {:.digits$} {unit} at {least}, {:.digits$} at {most}", from.median, to.median);
     let times = format!("{:.2} times ({:.2} to {:.2})", ratio.median, ratio.low, ratio.high);
     match Growth::of(ratio) {
         Growth::Flat => format!("{range}: flat, {times}."),

@@ -205,12 +205,7 @@ impl Runs<'_> {
     ///
     /// # Errors
     /// As [`Explainer::run`].
-    pub fn repeat(
-        self,
-        frame: &[u8],
-        ingress: Option<u32>,
-        times: u32,
-    ) -> Result<Explained, DatapathError> {
+    pub fn repeat(self, frame: &[u8], ingress: Option<u32>, times: u32) -> Result<Explained, DatapathError> {
         let context = ingress.map(|index| context(frame.len() as u32, index));
         let mut out = vec![0; frame.len() + GROWTH];
         let mut options = TestRunOptions::new();

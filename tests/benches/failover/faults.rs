@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     AddressGone,
     /// siplb's daemon is killed, and no server fails.
     Daemon,
+    /// A whole node dies, and another takes its addresses by keepalived.
+    Node,
 }
 
 /// A fault of a server that has a standby, or has none.
@@ -30,12 +32,13 @@ impl Kind {
             Fault::LinkDown => "server's link down",
             Fault::AddressGone => "server's address gone",
             Fault::Daemon => return "siplb's daemon killed".to_owned(),
+            Fault::Node => return "node dead, another by keepalived".to_owned(),
         };
         format!("{what}, {}", if self.has_standby { "with a standby" } else { "no standby" })
     }
 }
 
-/// What goes by turns in one lab. Labs run at one time.
+/// What goes by turns in one lab. Labs run at one time; that of [`Fault::Node`] is in `node`.
 pub(crate) struct Plan {
     /// Name of the lab.
     pub(crate) lab: &'static str,

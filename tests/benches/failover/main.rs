@@ -5,6 +5,7 @@
 //! nearly all of it is waiting.
 
 mod faults;
+mod node;
 mod report;
 mod stage;
 mod traffic;
@@ -17,12 +18,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use clap::Parser as _;
 use rand::{SeedableRng as _, rngs::StdRng};
 use siplb_figures::{Arguments, progress};
 use siplb_lab::{interrupt, outage::Outage};
 
-use faults::{Kind, PLANS, Plan};
+use faults::{Fault, Kind, PLANS, Plan};
+use node::Nodes;
 use stage::Stage;
 
 const BENCH: &str = "failover";
@@ -32,38 +33,33 @@ const RUNS: usize = 30;
 /// Of the times at which faults come.
 const SEED: u64 = 0x5eed;
 
-#[derive(clap::Parser)]
-struct Options {
-    #[command(flatten)]
-    common: Arguments,
-    /// Faults of each kind
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    runs: Option<u32>,
-}
-
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.first().is_some_and(|word| word == SERVE) {
         return traffic::serve_for_ever(&words[1..]);
     }
-    let options = Options::parse();
-    let runs = options.runs.map_or(options.common.rounds_or(RUNS), |runs| runs as usize);
-    ensure!(nix::unistd::Uid::effective().is_root(), "the benchmark makes network namespaces: run it as root");
+    let arguments = Arguments::of_process();
+    let runs = arguments.rounds_or(RUNS);
+    ensure!(
+        nix::unistd::Uid::effective().is_root(),
+        "the benchmark makes network namespaces: run it as root"
+    );
     interrupt::install()?;
     let binary = binary()?;
     let done = AtomicUsize::new(0);
-    let all = runs * PLANS.iter().map(|plan| plan.faults.len()).sum::<usize>();
+    let all = runs * (1 + PLANS.iter().map(|plan| plan.faults.len()).sum::<usize>());
     let told = |what: &str| progress(BENCH, done.fetch_add(1, Ordering::Relaxed) + 1, all, what);
     let outages = thread::scope(|scope| {
-        let threads: Vec<_> =
+        let mut threads: Vec<_> =
             PLANS.iter().map(|plan| scope.spawn(|| carry_out(plan, runs, binary.clone(), &told))).collect();
+        threads.push(scope.spawn(|| let_nodes_die(runs, &binary, &told)));
         let mut outages = BTreeMap::new();
         for thread in threads {
             outages.extend(thread.join().map_err(|_| anyhow!("a lab panicked"))??);
         }
         Ok::<_, anyhow::Error>(outages)
     })?;
-    Ok(options.common.deliver(&report::of(runs, &outages))?)
+    Ok(arguments.deliver(&report::of(runs, &outages))?)
 }
 
 /// All runs of one lab: the kinds by turns.
@@ -85,6 +81,23 @@ fn carry_out(
         }
     }
     Ok(outages)
+}
+
+/// All runs of the lab with two nodes.
+fn let_nodes_die(
+    runs: usize,
+    binary: &Path,
+    told: &(impl Fn(&str) + Sync),
+) -> Result<BTreeMap<Kind, Vec<Outage>>> {
+    let kind = Kind { fault: Fault::Node, has_standby: false };
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut nodes = Nodes::set(binary)?;
+    let mut outages = Vec::new();
+    for _ in 0..runs {
+        outages.push(nodes.run(&mut random).with_context(|| kind.name())?);
+        told(&kind.name());
+    }
+    Ok([(kind, outages)].into())
 }
 
 fn binary() -> Result<PathBuf> {

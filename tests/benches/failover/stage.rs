@@ -1,11 +1,8 @@
 //! A lab with servers that can fail, the real siplb in front of them, and traffic; and one run of a fault.
 
-use std::{
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use rand::{Rng as _, rngs::StdRng};
 use siplb_lab::{
@@ -16,10 +13,7 @@ use siplb_lab::{
     topology::{Host, SIP_PORT},
 };
 
-use crate::{
-    faults::Fault,
-    traffic::Traffic,
-};
+use crate::{faults::Fault, traffic::Traffic};
 
 /// Groups in a lab, of one server or of two.
 pub(crate) const GROUPS: u8 = 8;
@@ -29,8 +23,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) const CALM: Duration = Duration::from_millis(1_500);
 /// Between two checks, by default: a fault comes at a random time of that.
 const CHECKS: Duration = Duration::from_secs(1);
-const LIMIT: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// Answers within a second that show that a server has its users.
 const AT_HOME: usize = 50;
 
@@ -69,13 +63,8 @@ impl Stage {
         pause(random.random_range(Duration::ZERO..CHECKS))?;
         let begun = self.traffic.now();
         self.strike(fault, place)?;
-        let traffic = &self.traffic;
-        let over = || Ok(is_over(&traffic.log(), begun, traffic.now(), PATIENCE, CALM));
-        let waited = wait_until("all requests to be answered again", LIMIT, LOOK, over);
-        // Of what was sent later, nothing can be said yet.
-        let end = self.traffic.now().saturating_sub(PATIENCE);
-        let outage = outage::outage(&self.traffic.log(), begun, end, PATIENCE);
-        waited.with_context(|| format!("{fault:?} of {}: {outage:?}", self.host(place).name))?;
+        let outage = wait_over(&self.traffic, begun)
+            .with_context(|| format!("{fault:?} of {}", self.host(place).name))?;
         self.mend(fault, place)?;
         Ok(outage)
     }
@@ -110,6 +99,7 @@ impl Stage {
             Fault::AddressGone => drop(self.host(place).netns.ip("addr flush dev eth0")?),
             // Dropped, it is killed.
             Fault::Daemon => self.siplb = None,
+            Fault::Node => bail!("there is one node here"),
         }
         Ok(())
     }
@@ -120,13 +110,25 @@ impl Stage {
             Fault::Stopped => self.servers[place].signal(Signal::SIGCONT)?,
             Fault::LinkDown | Fault::AddressGone => self.host(place).connect_again()?,
             Fault::Daemon => self.siplb = Some(Siplb::start(&self.lab, &self.binary, &self.config)?),
+            Fault::Node => bail!("there is one node here"),
         }
         Ok(())
     }
 }
 
+/// Waits until a fault that began then is over, and tells what it did.
+pub(crate) fn wait_over(traffic: &Traffic, begun: Duration) -> Result<Outage> {
+    let over = || Ok(is_over(&traffic.log(), begun, traffic.now(), PATIENCE, CALM));
+    let waited = wait_until("all requests to be answered again", LIMIT, LOOK, over);
+    // Of what was sent later, nothing can be said yet.
+    let end = traffic.now().saturating_sub(PATIENCE);
+    let outage = outage::outage(&traffic.log(), begun, end, PATIENCE);
+    waited.with_context(|| format!("{outage:?}"))?;
+    Ok(outage)
+}
+
 /// Starts this program as the server of a backend.
-fn serve(lab: &Lab, host: &Host) -> Result<Process> {
+pub(crate) fn serve(lab: &Lab, host: &Host) -> Result<Process> {
     let mut command = host.netns.command(std::env::current_exe()?);
     command.args([crate::SERVE, &format!("{}:{SIP_PORT}", host.address), &host.name]);
     let server = Process::spawn(&host.name, command, &lab.folder().join(format!("{}.log", host.name)))?;

@@ -32,7 +32,11 @@ const WHY: [(&str, &str, &str); 7] = [
         "",
         "Each of 65,537 slots goes to the first group to reach it: with more groups there is more to compare and to correct.",
     ),
-    ("daemon", "", "Each backend has its configuration, its last 32 checks and its part of what was planned."),
+    (
+        "daemon",
+        "",
+        "Each backend has its configuration, its last 32 checks and its part of what was planned.",
+    ),
 ];
 
 /// Of all figures.

@@ -127,7 +127,8 @@ fn image(shape: Shape, lab: &Lab) -> Image {
         let socket = (nth(VIPS_FROM, vip), SIP_PORT).into();
         let names = Default::default();
         image.vips.insert(vip, Vip { socket, rules, table: Some(vip), change: None, names });
-        let members: Vec<u16> = (vip..=shape.backends).step_by(shape.vips as usize).map(|id| id as u16).collect();
+        let members: Vec<u16> =
+            (vip..=shape.backends).step_by(shape.vips as usize).map(|id| id as u16).collect();
         let mut table = Arc::new([0; SLOTS]);
         let slots = Arc::get_mut(&mut table).expect("nobody else has it yet");
         slots.iter_mut().zip(members.iter().cycle()).for_each(|(slot, member)| *slot = *member);

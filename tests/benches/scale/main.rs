@@ -33,6 +33,7 @@ fn main() -> Result<()> {
     let rounds = arguments.rounds_or(ROUNDS);
     ensure!(nix::unistd::Uid::effective().is_root(), "the benchmark loads BPF programs: run it as root");
     let lab = lab::enter()?;
+    packets::on_any()?;
     let clients = ["route", "add", "100.64.0.0/10", "via", "198.51.100.1"];
     ensure!(Command::new("ip").args(clients).status()?.success(), "ip route add failed");
     progress(BENCH, 0, rounds + 2, "memory of daemons that check their backends for 35 s");

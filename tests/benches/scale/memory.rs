@@ -47,7 +47,8 @@ pub(crate) fn measure() -> Result<Memory> {
     sleep(CHECKED);
     let maps = memory_of_maps(&daemons[0].pins)?;
     let resident = BACKENDS.into_iter().zip(&daemons);
-    let resident = resident.map(|(backends, daemon)| Ok((backends, daemon.resident()?))).collect::<Result<_>>()?;
+    let resident =
+        resident.map(|(backends, daemon)| Ok((backends, daemon.resident()?))).collect::<Result<_>>()?;
     daemons.into_iter().try_for_each(Daemon::stop)?;
     Ok(Memory { maps, maps_at_most, resident })
 }
@@ -124,10 +125,8 @@ fn furnish(interface: &str, network: &str, backends: usize) -> Result<()> {
     );
     for host in 1..=backends {
         let address = address(network, host);
-        let _ = writeln!(
-            lines,
-            "neigh replace {address} lladdr 02:00:00:00:00:09 dev {interface} nud permanent"
-        );
+        let _ =
+            writeln!(lines, "neigh replace {address} lladdr 02:00:00:00:00:09 dev {interface} nud permanent");
     }
     let mut command = Command::new("ip");
     command.args(["-batch", "-"]).stdin(Stdio::piped());

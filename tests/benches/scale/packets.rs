@@ -1,10 +1,6 @@
 //! What is measured in each round: every message at every shape, one after the other, and two queues at one time.
 
-use std::{
-    collections::BTreeMap,
-    sync::Barrier,
-    thread,
-};
+use std::{collections::BTreeMap, sync::Barrier, thread};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use lb_user::datapath::{Explainer, Runs};
@@ -92,9 +88,7 @@ impl Case {
         for message in Message::ALL {
             let usual = Self::usual(message);
             all.extend(BACKENDS.map(|backends| Self { shape: Shape { backends, vips: 1 }, ..usual }));
-            all.extend(
-                VIPS.map(|vips| Self { shape: Shape { backends: BACKENDS_OF_VIPS, vips }, ..usual }),
-            );
+            all.extend(VIPS.map(|vips| Self { shape: Shape { backends: BACKENDS_OF_VIPS, vips }, ..usual }));
             if message.has_user() {
                 all.extend(USERS.map(|users| Self { users, ..usual }));
             }

@@ -26,13 +26,13 @@ pub(crate) fn of(
     tables: &BTreeMap<usize, Vec<Took>>,
     memory: &Memory,
 ) -> Report {
-    let question = "What grows when there are more backends, VIPs, users and receive queues, and when packets differ?";
+    let question =
+        "What grows when there are more backends, VIPs, users and receive queues, and when packets differ?";
     let mut report = Report::new(crate::BENCH, question, rounds);
     report.method = METHOD.iter().map(|text| (*text).to_owned()).collect();
     let by_backends = |message, backends| Case { shape: Shape { backends, vips: 1 }, ..Case::usual(message) };
-    let by_vips = |message, vips| {
-        Case { shape: Shape { backends: BACKENDS_OF_VIPS, vips }, ..Case::usual(message) }
-    };
+    let by_vips =
+        |message, vips| Case { shape: Shape { backends: BACKENDS_OF_VIPS, vips }, ..Case::usual(message) };
     let by_users = |message, users| Case { users, ..Case::usual(message) };
     let with_user = Message::ALL.into_iter().filter(|message| message.has_user());
     report.figures = vec![
@@ -113,7 +113,10 @@ fn repetition(packets: &Packets) -> Figure {
             let base = &packets[&Case { order: Order::Repeated, ..case }];
             let samples = &packets[&case];
             let label = format!("{}; {}", message.name(), extent(shape));
-            points.push(Point { ratio: Spread::of_ratios(samples, base), ..Point::new(&label, Spread::of(samples)) });
+            points.push(Point {
+                ratio: Spread::of_ratios(samples, base),
+                ..Point::new(&label, Spread::of(samples))
+            });
         }
         Series { name: order.name().to_owned(), points }
     };
@@ -143,7 +146,8 @@ fn against_layer_4(packets: &Packets) -> Figure {
     };
     Figure {
         name: "layer-4".to_owned(),
-        title: "Against a plain layer 4 balancer of requests under the same traffic; the ratio is to that".to_owned(),
+        title: "Against a plain layer 4 balancer of requests under the same traffic; the ratio is to that"
+            .to_owned(),
         unit: "ns".to_owned(),
         kind: Kind::Bars,
         log_y: false,
@@ -207,8 +211,7 @@ fn maps(memory: &Memory) -> Figure {
         let is_small = |name: &str| memory.maps[name].max(memory.maps_at_most[name]) < SMALL_MAP;
         let rest: u64 = maps.iter().filter(|(name, _)| is_small(name)).map(|(_, bytes)| bytes).sum();
         let large = maps.iter().filter(|(name, _)| !is_small(name)).map(|(name, bytes)| (*name, *bytes));
-        let point =
-            |(name, bytes): (&str, u64)| Point::new(name, Spread::exactly(bytes as f64 / MIB));
+        let point = |(name, bytes): (&str, u64)| Point::new(name, Spread::exactly(bytes as f64 / MIB));
         let points = large.chain([("the others", rest), ("all of them", all)]).map(point).collect();
         Series { name: name.to_owned(), points }
     };

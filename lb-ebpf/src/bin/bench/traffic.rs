@@ -76,7 +76,9 @@ fn traffic(context: XdpContext, program: impl FnOnce(Packet) -> u32) -> u32 {
     );
     if let Some(plan) = plan(packet).filter(|_| is_cold) {
         // SAFETY: `plan` compared all of it with the frame's end.
-        unsafe { (&raw mut (*plan).took_ns).write_unaligned((&raw const (*plan).took_ns).read_unaligned() + took) };
+        unsafe {
+            (&raw mut (*plan).took_ns).write_unaligned((&raw const (*plan).took_ns).read_unaligned() + took)
+        };
     }
     action
 }
