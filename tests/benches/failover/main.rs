@@ -11,19 +11,19 @@ mod stage;
 mod traffic;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use rand::{SeedableRng as _, rngs::StdRng};
 use siplb_figures::{Arguments, progress};
-use siplb_lab::{interrupt, outage::Outage};
+use siplb_lab::interrupt;
 
 use faults::{Fault, Kind, PLANS, Plan};
 use node::Nodes;
+use report::Outages;
 use stage::Stage;
 
 const BENCH: &str = "failover";
@@ -45,15 +45,19 @@ fn main() -> Result<()> {
         "the benchmark makes network namespaces: run it as root"
     );
     interrupt::install()?;
-    let binary = binary()?;
-    let done = AtomicUsize::new(0);
-    let all = runs * (1 + PLANS.iter().map(|plan| plan.faults.len()).sum::<usize>());
-    let told = |what: &str| progress(BENCH, done.fetch_add(1, Ordering::Relaxed) + 1, all, what);
+    let course = Course {
+        runs,
+        all: runs * (1 + PLANS.iter().map(|plan| plan.faults.len()).sum::<usize>()),
+        binary: binary()?,
+        done: AtomicUsize::new(0),
+        has_failed: AtomicBool::new(false),
+    };
     let outages = thread::scope(|scope| {
+        let course = &course;
         let mut threads: Vec<_> =
-            PLANS.iter().map(|plan| scope.spawn(|| carry_out(plan, runs, binary.clone(), &told))).collect();
-        threads.push(scope.spawn(|| let_nodes_die(runs, &binary, &told)));
-        let mut outages = BTreeMap::new();
+            PLANS.iter().map(|plan| scope.spawn(|| course.watched(|| servers_fail(plan, course)))).collect();
+        threads.push(scope.spawn(|| course.watched(|| nodes_die(course))));
+        let mut outages = Outages::new();
         for thread in threads {
             outages.extend(thread.join().map_err(|_| anyhow!("a lab panicked"))??);
         }
@@ -62,40 +66,60 @@ fn main() -> Result<()> {
     Ok(arguments.deliver(&report::of(runs, &outages))?)
 }
 
-/// All runs of one lab: the kinds by turns.
-fn carry_out(
-    plan: &Plan,
+/// What all labs share.
+struct Course {
+    /// Of each kind.
     runs: usize,
+    all: usize,
     binary: PathBuf,
-    told: &(impl Fn(&str) + Sync),
-) -> Result<BTreeMap<Kind, Vec<Outage>>> {
+    done: AtomicUsize,
+    /// One lab has failed: the others need not go on.
+    has_failed: AtomicBool,
+}
+
+impl Course {
+    /// Does the work of a lab, and lets the others end when it fails.
+    fn watched(&self, work: impl FnOnce() -> Result<Outages>) -> Result<Outages> {
+        work().inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.has_failed.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, kind: Kind) {
+        progress(BENCH, self.done.fetch_add(1, Ordering::Relaxed) + 1, self.all, &kind.name());
+    }
+}
+
+/// All runs of a lab with one node: the kinds by turns.
+fn servers_fail(plan: &Plan, course: &Course) -> Result<Outages> {
     let mut random = StdRng::seed_from_u64(SEED);
-    let mut outages = BTreeMap::<Kind, Vec<Outage>>::new();
-    let mut stage = Stage::set(plan.lab, plan.has_standbys, binary)?;
-    for _ in 0..runs {
+    let mut outages = Outages::new();
+    let mut stage = Stage::set(plan.lab, plan.has_standbys, course.binary.clone())?;
+    for _ in 0..course.runs {
         for fault in plan.faults {
+            if !course.goes_on() {
+                return Ok(outages);
+            }
             let kind = Kind { fault: *fault, has_standby: plan.has_standbys };
             let outage = stage.run(*fault, &mut random).with_context(|| kind.name())?;
             outages.entry(kind).or_default().push(outage);
-            told(&kind.name());
+            course.tell(kind);
         }
     }
     Ok(outages)
 }
 
 /// All runs of the lab with two nodes.
-fn let_nodes_die(
-    runs: usize,
-    binary: &Path,
-    told: &(impl Fn(&str) + Sync),
-) -> Result<BTreeMap<Kind, Vec<Outage>>> {
+fn nodes_die(course: &Course) -> Result<Outages> {
     let kind = Kind { fault: Fault::Node, has_standby: false };
     let mut random = StdRng::seed_from_u64(SEED);
-    let mut nodes = Nodes::set(binary)?;
+    let mut nodes = Nodes::set(&course.binary)?;
     let mut outages = Vec::new();
-    for _ in 0..runs {
+    while outages.len() < course.runs && course.goes_on() {
         outages.push(nodes.run(&mut random).with_context(|| kind.name())?);
-        told(&kind.name());
+        course.tell(kind);
     }
     Ok([(kind, outages)].into())
 }

@@ -63,10 +63,10 @@ impl Nodes {
         let outage = wait_over(&self.traffic, begun).context("the other node to take over")?;
         ensure!(outage.wrong > 0, "nothing was lost: the requests did not go by the node that died");
         self.in_charge = 1 - dying;
-        // What it still has would be an address that two have.
+        // What it may still have would be an address that two have.
         let netns = self.netns(dying)?;
-        netns.ip(&format!("addr del {VIP}/32 dev c0"))?;
-        netns.ip(&format!("addr del {}/24 dev l0", Fleet::GATEWAY))?;
+        netns.ip(&format!("addr flush dev c0 to {VIP}/32"))?;
+        netns.ip(&format!("addr flush dev l0 to {}/32", Fleet::GATEWAY))?;
         for interface in ["c0", "l0"] {
             netns.ip(&format!("link set {interface} up"))?;
         }
