@@ -34,8 +34,17 @@ const TRIAL: u32 = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Shape {
     pub(crate) backends: u32,
-    /// Each has a pool and a table of its own, and its part of the backends.
+    /// Each has its part of the backends, which reply as it.
     pub(crate) vips: u32,
+    /// One for each VIP, as the configuration has it; or one for all, to see what tables cost.
+    pub(crate) tables: u32,
+}
+
+impl Shape {
+    /// As a configuration has it: each VIP has a pool, and each pool a table.
+    pub(crate) const fn new(backends: u32, vips: u32) -> Self {
+        Self { backends, vips, tables: vips }
+    }
 }
 
 /// A program of the benchmark's object.
@@ -92,7 +101,7 @@ fn sizes(shape: Shape) -> Sizes {
     Sizes {
         vips: shape.vips,
         // A pool has room for two tables, of which one is used.
-        pools: shape.vips.div_ceil(2),
+        pools: shape.tables.div_ceil(2),
         groups: shape.backends,
         backends: shape.backends,
         names: 64,
@@ -125,14 +134,16 @@ fn image(shape: Shape, lab: &Lab) -> Image {
     let mut image = Image::default();
     for vip in 1..=shape.vips {
         let socket = (nth(VIPS_FROM, vip), SIP_PORT).into();
-        let names = Default::default();
-        image.vips.insert(vip, Vip { socket, rules, table: Some(vip), change: None, names });
+        let (table, names) = (Some((vip - 1) % shape.tables + 1), Default::default());
+        image.vips.insert(vip, Vip { socket, rules, table, change: None, names });
+    }
+    for table in 1..=shape.tables {
         let members: Vec<u16> =
-            (vip..=shape.backends).step_by(shape.vips as usize).map(|id| id as u16).collect();
-        let mut table = Arc::new([0; SLOTS]);
-        let slots = Arc::get_mut(&mut table).expect("nobody else has it yet");
+            (table..=shape.backends).step_by(shape.tables as usize).map(|id| id as u16).collect();
+        let mut by_slot = Arc::new([0; SLOTS]);
+        let slots = Arc::get_mut(&mut by_slot).expect("nobody else has it yet");
         slots.iter_mut().zip(members.iter().cycle()).for_each(|(slot, member)| *slot = *member);
-        image.tables.insert(vip, table);
+        image.tables.insert(table, by_slot);
     }
     for id in 1..=shape.backends {
         let vip = (id - 1) % shape.vips + 1;

@@ -1,6 +1,10 @@
 //! What is measured in each round: every message at every shape, one after the other, and two queues at one time.
 
-use std::{collections::BTreeMap, sync::Barrier, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Barrier,
+    thread,
+};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use lb_user::datapath::{Explainer, Runs};
@@ -26,9 +30,9 @@ pub(crate) const VIPS: [u32; 4] = [1, 16, 256, 1_024];
 pub(crate) const BACKENDS_OF_VIPS: u32 = 1_024;
 pub(crate) const USERS: [u32; 3] = [1_000, 1_000_000, 10_000_000];
 /// What a sweep leaves alone.
-pub(crate) const USUAL: Shape = Shape { backends: 128, vips: 1 };
+pub(crate) const USUAL: Shape = Shape::new(128, 1);
 pub(crate) const USUAL_USERS: u32 = 1_000_000;
-pub(crate) const LARGEST: Shape = Shape { backends: 4_096, vips: 1_024 };
+pub(crate) const LARGEST: Shape = Shape::new(4_096, 1_024);
 /// The CPUs that two queues are on.
 const CPUS: [usize; 2] = [0, 1];
 
@@ -82,13 +86,19 @@ impl Case {
         Self { program: Program::L4, order, shape, ..Self::usual(Message::Invite) }
     }
 
+    /// An INVITE to one of so many VIPs that have one table for all of them.
+    pub(crate) fn one_table(vips: u32) -> Self {
+        let shape = Shape { tables: 1, ..Shape::new(BACKENDS_OF_VIPS, vips) };
+        Self { shape, ..Self::usual(Message::Invite) }
+    }
+
     /// All of them, each once.
     pub(crate) fn all() -> Vec<Self> {
-        let mut all = std::collections::BTreeSet::new();
+        let mut all = BTreeSet::from(VIPS.map(Self::one_table));
         for message in Message::ALL {
             let usual = Self::usual(message);
-            all.extend(BACKENDS.map(|backends| Self { shape: Shape { backends, vips: 1 }, ..usual }));
-            all.extend(VIPS.map(|vips| Self { shape: Shape { backends: BACKENDS_OF_VIPS, vips }, ..usual }));
+            all.extend(BACKENDS.map(|backends| Self { shape: Shape::new(backends, 1), ..usual }));
+            all.extend(VIPS.map(|vips| Self { shape: Shape::new(BACKENDS_OF_VIPS, vips), ..usual }));
             if message.has_user() {
                 all.extend(USERS.map(|users| Self { users, ..usual }));
             }
@@ -125,7 +135,7 @@ impl Instances {
             loaded.insert((program, shape), instance);
         }
         let other = instance::load(Program::Siplb, USUAL, &lab)?;
-        let alone = instance::load(Program::Alone, Shape { backends: 1, vips: 1 }, &lab)?;
+        let alone = instance::load(Program::Alone, Shape::new(1, 1), &lab)?;
         Ok(Self { lab, loaded, other, alone })
     }
 

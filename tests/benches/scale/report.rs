@@ -16,6 +16,8 @@ use crate::{
 /// Samples of every case, by round.
 pub(crate) type Packets = BTreeMap<Case, Vec<f64>>;
 
+/// What no configuration has.
+const ONE_TABLE: &str = "INVITE, with one table for all VIPs";
 const MIB: f64 = 1_048_576.0;
 /// Maps that take less than this are added up.
 const SMALL_MAP: u64 = 1 << 20;
@@ -30,14 +32,12 @@ pub(crate) fn of(
         "What grows when there are more backends, VIPs, users and receive queues, and when packets differ?";
     let mut report = Report::new(crate::BENCH, question, rounds);
     report.method = METHOD.iter().map(|text| (*text).to_owned()).collect();
-    let by_backends = |message, backends| Case { shape: Shape { backends, vips: 1 }, ..Case::usual(message) };
-    let by_vips =
-        |message, vips| Case { shape: Shape { backends: BACKENDS_OF_VIPS, vips }, ..Case::usual(message) };
+    let by_backends = |message, backends| Case { shape: Shape::new(backends, 1), ..Case::usual(message) };
     let by_users = |message, users| Case { users, ..Case::usual(message) };
     let with_user = Message::ALL.into_iter().filter(|message| message.has_user());
     report.figures = vec![
         sweep(packets, ("backends", "backends", "behind one VIP"), Message::ALL, &BACKENDS, by_backends),
-        sweep(packets, ("vips", "VIPs", "with 1,024 backends in all"), Message::ALL, &VIPS, by_vips),
+        vips(packets),
         sweep(packets, ("users", "users", "of 128 backends"), with_user, &USERS, by_users),
         repetition(packets),
         against_layer_4(packets),
@@ -62,7 +62,8 @@ const METHOD: [&str; 5] = [
      then, as a driver leaves them. It is the most that a packet can cost which comes alone; packets that come in batches \
      are nearer to \"random\". What branches were predicted by is not put out: all messages of a case have one form.",
     "Unless something else is said there are 128 backends behind one VIP and 1 million users. Each backend is a group of its own, \
-     each VIP has a pool and a table of its own, as the configuration demands. All backends are reached by one next hop that user \
+     each VIP has a pool and a table of its own, as the configuration demands. \"One table for all VIPs\" is what no configuration \
+     has, and shows what the tables' size costs. All backends are reached by one next hop that user \
      space resolved; the way of replies is looked up in the kernel's routes.",
     "Two queues are two test runs at one time, each held to a CPU. \"Sharing nothing\" they have an instance each, with maps of its \
      own, so that what the two CPUs share is the machine's; \"as siplb has them\" they run one program on one set of maps. A \
@@ -80,15 +81,8 @@ fn sweep(
     numbers: &[u32],
     case: impl Fn(Message, u32) -> Case,
 ) -> Figure {
-    let of_message = |message: Message| {
-        let base = &packets[&case(message, numbers[0])];
-        let point = |number: &u32| {
-            let samples = &packets[&case(message, *number)];
-            let ratio = Spread::of_ratios(samples, base);
-            Point { x: Some(f64::from(*number)), ratio, ..Point::new(&grouped(*number), Spread::of(samples)) }
-        };
-        Series { name: message.name().to_owned(), points: numbers.iter().map(point).collect() }
-    };
+    let of_message =
+        |message: Message| line(packets, message.name(), numbers, |number| case(message, number));
     Figure {
         name: name.to_owned(),
         title: format!("A packet of random traffic, by {x} ({setting}); the ratio is to the fewest"),
@@ -99,7 +93,26 @@ fn sweep(
     }
 }
 
-/// The least and the most that there is, as a label says it.
+/// The cases of one line of a figure.
+fn line(packets: &Packets, name: &str, numbers: &[u32], case: impl Fn(u32) -> Case) -> Series {
+    let base = &packets[&case(numbers[0])];
+    let point = |number: &u32| {
+        let samples = &packets[&case(*number)];
+        let ratio = Spread::of_ratios(samples, base);
+        Point { x: Some(f64::from(*number)), ratio, ..Point::new(&grouped(*number), Spread::of(samples)) }
+    };
+    Series { name: name.to_owned(), points: numbers.iter().map(point).collect() }
+}
+
+fn vips(packets: &Packets) -> Figure {
+    let by_vips = |message, vips| Case { shape: Shape::new(BACKENDS_OF_VIPS, vips), ..Case::usual(message) };
+    let setting = ("vips", "VIPs", "with 1,024 backends in all");
+    let mut figure = sweep(packets, setting, Message::ALL, &VIPS, by_vips);
+    figure.series.push(line(packets, ONE_TABLE, &VIPS, Case::one_table));
+    figure
+}
+
+/// How much there is, as a label says it.
 fn extent(shape: Shape) -> String {
     let vips = if shape.vips == 1 { "1 VIP".to_owned() } else { format!("{} VIPs", grouped(shape.vips)) };
     format!("{} backends, {vips}", grouped(shape.backends))
