@@ -48,7 +48,7 @@ fn between(log: &[Request], from: Duration, to: Duration) -> &[Request] {
 /// What a fault at `fault` did, of the requests that were sent before `end`.
 pub fn outage(log: &[Request], fault: Duration, end: Duration, patience: Duration) -> Outage {
     let wrong = between(log, fault, end).iter().filter(|request| !request.is_answered_within(patience));
-    let last = wrong.clone().last().map_or(Duration::ZERO, |request| request.sent - fault);
+    let last = wrong.clone().next_back().map_or(Duration::ZERO, |request| request.sent - fault);
     Outage { wrong: wrong.count(), last }
 }
 
