@@ -77,9 +77,10 @@ fn difference(values: &[f64], base: &[f64]) -> Vec<f64> {
 }
 
 fn method(packets: u32) -> Vec<String> {
+    let thousands = packets / 1_000;
     [
         &*format!(
-            "One packet is run through one program {packets} times at once by `BPF_PROG_TEST_RUN`; the time is the kernel's \
+            "One packet is run through one program {thousands},000 times at once by `BPF_PROG_TEST_RUN`; the time is the kernel's \
              own, for one run. Every case has its turn in each round, so that a noisy moment hits all alike. The process \
              stays on one CPU. Before a figure counts, the program's answer is checked, and that the frame came out as it \
              went in, but for its MAC addresses."

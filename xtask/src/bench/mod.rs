@@ -3,6 +3,7 @@
 //! A benchmark is a bench target of `siplb-tests` and has one line in [`BENCHES`], a name in [`What`] and its arm in [`run`].
 
 mod all;
+mod compare;
 mod document;
 
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ enum What {
     Failover(Options),
     /// Every benchmark in turn, each written as JSON
     All(all::Args),
+    /// The benchmark `datapath` of two commits, by turns: which packet costs more, which less
+    Compare(compare::Args),
     /// Write docs/benchmarks.md and its plots from the JSON in docs/benchmarks
     Document(document::Args),
 }
@@ -80,6 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Scale(options) => measure("scale", options),
         What::Failover(options) => measure("failover", options),
         What::All(args) => all::run(args),
+        What::Compare(args) => compare::run(args),
         What::Document(args) => document::run(args),
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use crate::table::number;
+use crate::table::exact;
 
 /// How many marks an axis has, about.
 const MARKS: f64 = 8.0;
@@ -110,7 +110,7 @@ impl Ranged for Axis {
 impl ValueFormatter<f64> for Axis {
     fn format(mark: &f64) -> String {
         // Sums of steps are off by what a float can't say.
-        number((mark * 1e9).round() / 1e9)
+        exact((mark * 1e9).round() / 1e9)
     }
 }
 

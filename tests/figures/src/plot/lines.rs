@@ -19,7 +19,8 @@ pub(super) fn draw(figure: &Figure, x: &str, log_x: bool, sheet: &Sheet<'_>) -> 
     values.extend(all().filter_map(aimed));
     let places: Vec<f64> = all().filter_map(|point| point.x).collect();
     let mut chart = ChartBuilder::on(sheet)
-        .margin_right(24)
+        .margin_left(12)
+        .margin_right(32)
         .margin_top(8)
         .x_label_area_size(48)
         .y_label_area_size(80)

@@ -15,9 +15,6 @@ use paper::{Drawn, Head, WIDTH};
 
 /// Draws a figure: bars with their quarters as whiskers, lines with their quarters as bands, or a row of samples for each
 /// series. Aims are red marks at the value that would just reach them.
-///
-/// # Panics
-/// Never: what is drawn is drawn in memory.
 pub fn plot(figure: &Figure) -> String {
     let mut svg = String::new();
     draw(figure, &mut svg).expect("a drawing in memory does not fail");

@@ -12,7 +12,7 @@ use crate::{Figure, Kind, Point, Spread, table::number};
 const BAR: u32 = 15;
 const GAP: u32 = 7;
 const STRIP: u32 = 46;
-const FOOT: u32 = 60;
+const FOOT: u32 = 50;
 
 /// Pixels to the right of the axis.
 const MARGIN: u32 = 24;
