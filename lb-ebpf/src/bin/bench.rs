@@ -45,6 +45,8 @@ mod stages;
 mod state;
 #[path = "../trace.rs"]
 mod trace;
+// Measured with the faster loop alone: the other one has no stack to spare.
+#[cfg(not(feature = "bpf-loop"))]
 #[path = "bench/traffic.rs"]
 mod traffic;
 #[path = "../turns.rs"]
