@@ -38,7 +38,7 @@ fn method() -> Vec<String> {
             PATIENCE.as_millis(),
             CALM.as_secs_f64()
         ),
-        "A fault comes at a random time between two checks, by turns to every group, when its server is up and has its users: who \
+        "A fault comes at a random time between two checks, by turns to every group, when all servers are up and have their users: who \
          comes back is sent home by `siplb backend ready --now`, which by default takes 30 s and a handover. Kinds of faults \
          run in four labs at one time."
             .to_owned(),

@@ -40,6 +40,8 @@ pub(crate) struct Stage {
     has_standbys: bool,
     /// Which group fails next.
     next: usize,
+    /// The place of the server that failed last: its users are elsewhere.
+    away: Option<usize>,
 }
 
 impl Stage {
@@ -52,20 +54,33 @@ impl Stage {
             siplb.wait_for(&host.name, true)?;
         }
         let traffic = Traffic::start(&lab)?;
-        Ok(Self { traffic, siplb: Some(siplb), servers, lab, binary, config, has_standbys, next: 0 })
+        Ok(Self {
+            traffic,
+            siplb: Some(siplb),
+            servers,
+            lab,
+            binary,
+            config,
+            has_standbys,
+            next: 0,
+            away: None,
+        })
     }
 
     /// Brings a fault about at a random time, waits until it is over, mends it, and tells what it did.
     pub(crate) fn run(&mut self, fault: Fault, random: &mut StdRng) -> Result<Outage> {
         let place = self.next * if self.has_standbys { 2 } else { 1 };
         self.next = (self.next + 1) % usize::from(GROUPS);
-        self.bring_home(place)?;
+        // With all others home too, a server that fails has as many users as another.
+        let away = self.away.take();
+        away.into_iter().chain([place]).try_for_each(|place| self.bring_home(place))?;
         pause(random.random_range(Duration::ZERO..CHECKS))?;
         let begun = self.traffic.now();
         self.strike(fault, place)?;
         let outage = wait_over(&self.traffic, begun)
             .with_context(|| format!("{fault:?} of {}", self.host(place).name))?;
         self.mend(fault, place)?;
+        self.away = Some(place);
         Ok(outage)
     }
 
