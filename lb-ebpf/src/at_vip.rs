@@ -4,14 +4,14 @@
 //! whatever leads to it.
 
 use crate::{
-    maps::NAMES,
     notes::Notes,
     packet::{Packet, Payload, opaque},
+    state::State,
 };
 use aya_ebpf::bindings::xdp_md;
 use lb_common::{
     decide::{AtVip, Decision, Found, by_first_line, by_key, by_name, names},
-    layout::{NameKey, Named, Rules, Vip, half},
+    layout::{NameKey, Named, Rules, Vip},
     sip::{Message, headers::Wanted, start_line::Kind},
 };
 
@@ -55,9 +55,8 @@ impl AtVip for Judged {
     #[inline(always)]
     fn find(&self, host: u64, port: u32) -> Named {
         let notes = self.notes();
-        let key = NameKey { host, port, vip: notes.vip as u16, half: half(notes.generation as u32) as u16 };
-        // SAFETY: entries of the live half are not written.
-        unsafe { NAMES.get(key) }.copied().unwrap_or(Named::NOBODY)
+        let key = NameKey { host, port, vip: notes.vip as u32 };
+        State::of(notes).map_or(Named::NOBODY, |state| state.named(key))
     }
 
     #[inline(always)]

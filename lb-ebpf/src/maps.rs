@@ -5,12 +5,17 @@ use aya_ebpf::{
     maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use lb_common::layout::{
-    Backend, BackendCounter, ChangeCounter, Counter, Fragment, FragmentKey, Group, Host, HostKey, Meta,
-    NameKey, Named, NextHop, Ports, Socket, SocketKey, Table, Trace, Transaction, Unnamed, UnnamedKey, Vip,
+    Backend, BackendCounter, ChangeCounter, Counter, Endpoint, EndpointKey, Fragment, FragmentKey, Group,
+    Meta, NameKey, Named, NextHop, Ports, Probed, Socket, Table, Trace, Transaction, Unnamed, UnnamedKey,
+    Vip,
 };
 use lb_common::sip::user::Canonical;
 
-use crate::{limiter::Limiter, notes::Notes};
+use crate::{
+    deliver::answers::{self, Answer},
+    limiter::Limiter,
+    notes::Notes,
+};
 
 const BPF_F_NO_PREALLOC: u32 = 1;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
@@ -23,13 +28,18 @@ pub(crate) static META: Array<Meta> = Array::with_max_entries(1, BPF_F_MMAPABLE)
 #[map]
 pub(crate) static PORTS: Array<Ports> = Array::with_max_entries(2, 0);
 
-/// VIPs by socket.
+/// Sockets of VIPs, SIP sockets of backends, and addresses to which a backend's packets are not replies: a probed array.
 #[map]
-pub(crate) static VIPS: HashMap<SocketKey, Vip> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+pub(crate) static ENDPOINTS: Array<Probed<EndpointKey, Endpoint>> =
+    Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Names by which messages mean a backend, or the VIP itself.
+/// VIPs, by half and as `ENDPOINTS` says; a VIP has one entry for each of its ports.
 #[map]
-pub(crate) static NAMES: HashMap<NameKey, Named> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+pub(crate) static VIPS: Array<Vip> = Array::with_max_entries(1, 0);
+
+/// Names by which messages mean a backend, or the VIP itself: a probed array.
+#[map]
+pub(crate) static NAMES: Array<Probed<NameKey, Named>> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Lookup tables, by half and number.
 #[map]
@@ -47,13 +57,9 @@ pub(crate) static BACKENDS: Array<Backend> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static NEXT_HOPS: Array<NextHop> = Array::with_max_entries(1, 0);
 
-/// Backends' SIP sockets.
+/// What backends' SIP sockets leave as, by half and as `ENDPOINTS` says.
 #[map]
-pub(crate) static SOCKETS: HashMap<SocketKey, Socket> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
-
-/// Addresses to which a backend's packets are not replies.
-#[map]
-pub(crate) static HOSTS: HashMap<HostKey, Host> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+pub(crate) static SOCKETS: Array<Socket> = Array::with_max_entries(1, 0);
 
 /// Interfaces that packets may be redirected to, by interface index.
 #[map]
@@ -95,6 +101,10 @@ pub(crate) static TRACE: Array<Trace> = Array::with_max_entries(1, 0);
 /// The notes about the packet under way; each instance of the program has its own.
 #[map]
 pub(crate) static NOTES: PerCpuArray<Notes> = PerCpuArray::with_max_entries(1, 0);
+
+/// What the kernel's tables have just said of clients; each instance of the program has its own.
+#[map]
+pub(crate) static ANSWERS: PerCpuArray<Answer> = PerCpuArray::with_max_entries(answers::LINES, 0);
 
 /// How many ICMP messages may still be sent.
 #[map]

@@ -71,7 +71,7 @@ fn reply(
         port: socket.port,
     };
     deliver::rewrite(packet, &notes.datagram, &rewrite)?;
-    *action = next_hop::route(packet, &notes.datagram)?;
+    *action = next_hop::route_to_client(packet, &notes.datagram, &socket.address)?;
     if !notes.datagram.is(Part::Whole) {
         fragments::remember_reply(notes, socket);
     }

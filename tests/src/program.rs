@@ -164,7 +164,10 @@ fn enter_namespace() {
 }
 
 /// Runs `ip` in this thread's namespace, which its children inherit.
-fn ip(line: &str) {
+///
+/// # Panics
+/// When it fails.
+pub fn ip(line: &str) {
     let output = Command::new("ip").args(line.split(' ')).output().expect("`ip` of iproute2 runs");
     assert!(output.status.success(), "ip {line}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -2,8 +2,8 @@
 //!
 //! Everything that a packet reads lies in two *halves*: one is live, the other is rewritten and then made live by one
 //! store to [`Meta::generation`]. A packet reads the generation once and takes all its look-ups from that half
-//! ([`half`]), so that it sees one whole state. Array maps hold both halves one behind the other ([`index`]); hash maps
-//! have the half in their key.
+//! ([`half`]), so that it sees one whole state. The maps hold both halves one behind the other ([`index`]); what is looked up
+//! by a key stands in a probed array.
 //!
 //! Addresses and ports lie as they do in the packet, in network byte order. IPv4 addresses are IPv4-mapped IPv6 ones
 //! (RFC 4291 section 2.5.5.2). Padding is named: it is part of a key. Index and id 0 mean "none" everywhere, since a
@@ -12,6 +12,7 @@
 mod change;
 mod counters;
 mod fragments;
+mod probed;
 mod trace;
 mod vip;
 mod way;
@@ -20,18 +21,18 @@ pub use crate::address::{Address, Port, Sums};
 pub use change::{ChangeCounter, Transaction, Treatment};
 pub use counters::{BackendCounter, Counter, Event, EventKind, Unnamed, UnnamedKey};
 pub use fragments::{Fragment, FragmentKey};
+pub use probed::{PROBES, ProbeKey, Probed, place, place_hash};
 pub use trace::{KeySource, Trace};
-pub use vip::{
-    FIRST_DOMAIN_WORDS, KeepAlives, KeyKind, NameKey, Named, NamedKind, PROTOCOL_UDP, Rules, SocketKey,
-    TRANSPORT_UDP, Vip,
+pub use vip::{FIRST_DOMAIN_WORDS, KeepAlives, KeyKind, NameKey, Named, NamedKind, PROTOCOL_UDP, Rules, Vip};
+pub use way::{
+    Backend, Endpoint, EndpointKey, EndpointKind, Group, Host, Mode, NextHop, Ports, Socket, Table, Vlans,
 };
-pub use way::{Backend, Group, Host, HostKey, Mode, NextHop, Ports, Socket, Table, Vlans};
 
 use crate::limits::DOMAINS_LIMIT;
 use core::mem::size_of;
 
 /// Number of this layout. Any change to a type in this module raises it; pins of another number are not adopted.
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;
 
 /// Bit of [`Meta::generation`] that tells the half: generations alternate between the two.
 #[inline(always)]
@@ -63,7 +64,7 @@ pub struct Meta {
     pub next_hops: u32,
     /// VIP numbers that have counters.
     pub vips: u32,
-    /// Entries in one half of `NAMES`.
+    /// How many names there may be, for any port or for one.
     pub names: u32,
     /// Entries of `FRAGMENTS`.
     pub fragments: u32,
@@ -83,12 +84,17 @@ pub struct Meta {
     pub alone_ns: u64,
     /// Packets that were forwarded in those times.
     pub alone_packets: u64,
+    /// Places in one half of `NAMES`, a power of two.
+    pub name_places: u32,
+    /// Places in one half of `ENDPOINTS`, a power of two.
+    pub endpoint_places: u32,
 }
 
 const _: () = {
     assert!(size_of::<Address>() == 16);
-    assert!(size_of::<SocketKey>() == 24);
-    assert!(size_of::<HostKey>() == 20);
+    assert!(size_of::<EndpointKey>() == 24);
+    assert!(size_of::<Probed<EndpointKey, Endpoint>>() == 32);
+    assert!(size_of::<Probed<NameKey, Named>>() == 24);
     assert!(size_of::<Rules>() == 24 + 16 * FIRST_DOMAIN_WORDS + 8 * DOMAINS_LIMIT);
     assert!(size_of::<Vip>() == size_of::<Rules>() + 32);
     assert!(size_of::<NameKey>() == 16);
@@ -105,7 +111,7 @@ const _: () = {
     assert!(size_of::<NextHop>() == 32);
     assert!(size_of::<Socket>() == 48);
     assert!(size_of::<Ports>() == 16_384);
-    assert!(size_of::<Meta>() == 88);
+    assert!(size_of::<Meta>() == 96);
     assert!(size_of::<BackendCounter>() == 32);
     assert!(size_of::<Transaction>() == 8);
     assert!(size_of::<ChangeCounter>() == 40);

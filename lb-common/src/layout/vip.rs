@@ -1,37 +1,10 @@
-//! What a packet to a VIP is judged by: sockets, rules, names.
+//! What a packet to a VIP is judged by: rules and names.
 
-use super::{Address, Port, Sums};
+use super::{ProbeKey, Sums};
 use crate::limits::DOMAINS_LIMIT;
 
 /// IP protocol number of UDP.
 pub const PROTOCOL_UDP: u8 = 17;
-
-/// Transport of SIP over UDP. TCP, TLS and others follow with numbers of their own.
-pub const TRANSPORT_UDP: u8 = 1;
-
-/// Key of the maps `VIPS` and `SOCKETS`: where a packet goes to, or comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(C)]
-pub struct SocketKey {
-    /// IP address.
-    pub address: Address,
-    /// Port.
-    pub port: Port,
-    /// IP protocol number.
-    pub protocol: u8,
-    /// SIP transport: [`TRANSPORT_UDP`].
-    pub transport: u8,
-    /// The half this entry belongs to.
-    pub half: u32,
-}
-
-impl SocketKey {
-    /// Of SIP over UDP.
-    #[inline(always)]
-    pub const fn udp(half: u32, address: Address, port: Port) -> Self {
-        Self { address, port, protocol: PROTOCOL_UDP, transport: TRANSPORT_UDP, half }
-    }
-}
 
 /// Which bytes of a request that is for nobody of ours decide (`key` in the configuration).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +91,8 @@ pub struct Vip {
     pub is_switched: u32,
 }
 
-/// Key of the map `NAMES`: a host and a port as messages write them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Key of the probed array `NAMES`: a host and a port as messages write them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct NameKey {
     /// [`crate::decide::name_hash`] of the host.
@@ -127,12 +100,17 @@ pub struct NameKey {
     /// The port; [`crate::decide::NO_PORT`] where none is written, [`crate::decide::ANY_PORT`] for whatever is.
     pub port: u32,
     /// Number of the VIP that knows the name.
-    pub vip: u16,
-    /// The half this entry belongs to.
-    pub half: u16,
+    pub vip: u32,
 }
 
-/// Who is named: value of the map `NAMES`.
+impl ProbeKey for NameKey {
+    #[inline(always)]
+    fn words(&self) -> [u64; 3] {
+        [self.host, self.port as u64 | (self.vip as u64) << 32, 0]
+    }
+}
+
+/// Who is named: value in `NAMES`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Named {

@@ -1,6 +1,6 @@
 //! The way of a packet, there and back: tables, groups, backends, next hops, sockets, hosts, ports.
 
-use super::{Address, Port, Sums};
+use super::{Address, PROTOCOL_UDP, Port, ProbeKey, Sums};
 use crate::slot::SLOTS;
 
 /// Value of the map `TABLES`: the group of every slot, 0 is none.
@@ -106,17 +106,68 @@ pub struct Socket {
     pub pad: [u16; 3],
 }
 
-/// Key of the map `HOSTS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Key of the probed array `ENDPOINTS`: what packets go to and come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
-pub struct HostKey {
+pub struct EndpointKey {
     /// IP address.
     pub address: Address,
-    /// The half this entry belongs to.
-    pub half: u32,
+    /// Port; 0 for a host.
+    pub port: Port,
+    /// IP protocol number; 0 for a host.
+    pub protocol: u8,
+    /// An [`EndpointKind`], as a number.
+    pub kind: u8,
+    /// Padding.
+    pub pad: u32,
 }
 
-/// Value of the map `HOSTS`: whose address it is, where a backend's packet to it is not a reply to a client.
+impl EndpointKey {
+    /// The SIP socket of a VIP or of a backend, over UDP.
+    #[inline(always)]
+    pub const fn udp(kind: EndpointKind, address: Address, port: Port) -> Self {
+        Self { address, port, protocol: PROTOCOL_UDP, kind: kind as u8, pad: 0 }
+    }
+
+    /// A host.
+    #[inline(always)]
+    pub const fn host(address: Address) -> Self {
+        Self { address, port: Port(0), protocol: 0, kind: EndpointKind::Host as u8, pad: 0 }
+    }
+}
+
+impl ProbeKey for EndpointKey {
+    #[inline(always)]
+    fn words(&self) -> [u64; 3] {
+        let [a, b, c, d] = self.address.words;
+        let port = self.port.0 as u64 | (self.protocol as u64) << 16 | (self.kind as u64) << 24;
+        [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32, port | (self.pad as u64) << 32]
+    }
+}
+
+/// What an endpoint is, and what its value in `ENDPOINTS` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EndpointKind {
+    /// A VIP's socket: an entry of `VIPS`.
+    Vip = 1,
+    /// A backend's SIP socket: an entry of `SOCKETS`.
+    Backend = 2,
+    /// An address: a [`Host`].
+    Host = 3,
+}
+
+/// Value in `ENDPOINTS`, in the size that an entry of an array has anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Endpoint {
+    /// By the [`EndpointKind`].
+    pub means: u32,
+    /// Padding.
+    pub pad: u32,
+}
+
+/// Whose address it is, where a backend's packet to it is not a reply to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Host {
@@ -128,6 +179,20 @@ pub enum Host {
     Backend = 3,
     /// A VIP, which is an address of this node too.
     Vip = 4,
+}
+
+impl Host {
+    /// The host of a number.
+    #[inline(always)]
+    pub const fn of(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Node),
+            2 => Some(Self::Peer),
+            3 => Some(Self::Backend),
+            4 => Some(Self::Vip),
+            _ => None,
+        }
+    }
 }
 
 /// Value of the map `PORTS`: bitmaps, so that foreign traffic pays no hash look-up. Bit n belongs to the port whose two

@@ -74,9 +74,18 @@ use notes::Notes;
 use packet::Packet;
 use state::State;
 
-/// The headers of the frame, which are put back: not on the stack, which the program needs.
+/// What a frame was before the program: not on the stack, which the program needs.
+#[repr(C)]
+struct Before {
+    /// Its bytes from the IP header on.
+    headers: [u64; 6],
+    /// How many bytes it had.
+    bytes: u64,
+    ethertype: u64,
+}
+
 #[map]
-static BEFORE: PerCpuArray<[u64; 6]> = PerCpuArray::with_max_entries(1, 0);
+static BEFORE: PerCpuArray<Before> = PerCpuArray::with_max_entries(1, 0);
 
 /// Runs a program and puts back what it rewrites in an untagged frame: a header in front of it, and 48 bytes from the IP
 /// header on, in which IPv4 and IPv6 have all that forwarding changes.
@@ -85,23 +94,31 @@ fn undone(context: XdpContext, program: impl FnOnce(Packet) -> u32) -> u32 {
     const ETHERTYPE: u64 = 12;
     const IP: u64 = 14;
     let packet = Packet { ctx: context.ctx };
-    let bytes = packet.linear_bytes();
     let (Some(ethertype), Some(headers), Some(before)) =
-        (packet.read::<u16>(ETHERTYPE), packet.at::<[u64; 6]>(IP), BEFORE.get_ptr_mut(0))
+        (packet.read::<u16>(ETHERTYPE), packet.at::<[u64; 6]>(IP), before())
     else {
         return xdp_action::XDP_ABORTED;
     };
-    copy(headers, before);
+    (before.bytes, before.ethertype) = (packet.linear_bytes(), ethertype as u64);
+    copy(headers, &raw mut before.headers);
     let action = program(packet);
+    let Some(before) = self::before() else { return xdp_action::XDP_ABORTED };
     let now = packet.linear_bytes();
-    if now != bytes && !packet.grow_head((bytes as i64 - now as i64) as i32) {
+    if now != before.bytes && !packet.grow_head((before.bytes as i64 - now as i64) as i32) {
         return xdp_action::XDP_ABORTED;
     }
-    let Some(headers) = packet.at::<[u64; 6]>(IP).filter(|_| packet.write(ETHERTYPE, ethertype)) else {
+    let wrote = packet.write(ETHERTYPE, before.ethertype as u16);
+    let Some(headers) = packet.at::<[u64; 6]>(IP).filter(|_| wrote) else {
         return xdp_action::XDP_ABORTED;
     };
-    copy(before, headers);
+    copy(&raw const before.headers, headers);
     action
+}
+
+#[inline(always)]
+fn before() -> Option<&'static mut Before> {
+    // SAFETY: the entry belongs to this CPU, and programs on one CPU do not interrupt each other.
+    BEFORE.get_ptr_mut(0).map(|before| unsafe { &mut *before })
 }
 
 /// Word by word, with nothing on the stack.

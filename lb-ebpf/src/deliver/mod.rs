@@ -1,5 +1,6 @@
 //! `rewrite`: what is done to a packet whose backend, or whose client, is known.
 
+pub(crate) mod answers;
 mod header;
 mod ipip;
 mod nat;

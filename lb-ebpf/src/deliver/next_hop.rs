@@ -1,9 +1,11 @@
 //! The way out: interface, MAC addresses and VLAN tags.
 //!
 //! Towards a backend user space has resolved them. Where it has not, and towards clients, the kernel's routing and
-//! neighbour tables are asked (54 ns). Where these do not know the neighbour yet, the rewritten packet goes to the
-//! network stack, which resolves it and forwards the packet itself.
+//! neighbour tables are asked, which costs as much as all else that a reply pays: so what they said of a client is remembered
+//! for a moment ([`super::answers`]). Where they do not know the neighbour yet, the rewritten packet goes to the network stack,
+//! which resolves it and forwards the packet itself.
 
+use super::answers::Answer;
 use crate::{
     frame::{Datagram, ethertype, write_link},
     maps::INTERFACES,
@@ -15,7 +17,7 @@ use aya_ebpf::{
 };
 use core::mem::{size_of, zeroed};
 use lb_common::{
-    layout::{NextHop, PROTOCOL_UDP, Vlans},
+    layout::{Address, NextHop, PROTOCOL_UDP, Vlans},
     reason::Reason,
 };
 
@@ -37,6 +39,25 @@ pub(crate) fn send(packet: Packet, datagram: &Datagram, hop: &NextHop) -> Result
         return Err(Reason::NoHeadroom as u8);
     }
     Ok(out_of(packet, hop.interface))
+}
+
+/// Sends a rewritten packet to a client, from the address of a VIP: as [`route`] does, or has just done.
+#[inline(always)]
+pub(crate) fn route_to_client(packet: Packet, datagram: &Datagram, vip: &Address) -> Result<u32, u8> {
+    match Answer::remembered(packet, vip, &datagram.destination) {
+        Some(answer) => answered(packet, datagram.tags, datagram.is_v4(), answer),
+        None => route(packet, datagram),
+    }
+}
+
+/// Sends a packet where an answer says.
+#[inline(always)]
+fn answered(packet: Packet, tags: u64, is_v4: bool, answer: &Answer) -> Result<u32, u8> {
+    let untagged = Vlans { protocols: [0; 2], tags: [0; 2], count: 0 };
+    if !write_link(packet, tags, answer.destination_mac, answer.source_mac, &untagged, ethertype(is_v4)) {
+        return Err(Reason::NoHeadroom as u8);
+    }
+    Ok(out_of(packet, answer.interface))
 }
 
 /// Sends a rewritten packet where the kernel's tables say, from and to the addresses that it has now.
@@ -63,18 +84,15 @@ extern "C" fn deliver_route(ctx: *mut xdp_md, ip: u64, tags: u64, is_v4: u64) ->
 fn ask(packet: Packet, ip: u64, tags: u64, is_v4: bool) -> Result<u32, u8> {
     // SAFETY: all zeroes is a valid value of this C structure.
     let mut question: bpf_fib_lookup = unsafe { zeroed() };
+    let (from, to) = addresses(packet, ip, is_v4).ok_or(Reason::Truncated as u8)?;
     if is_v4 {
-        let [source, destination] =
-            packet.read::<[u32; 2]>(ip + IPV4_SOURCE).ok_or(Reason::Truncated as u8)?;
         question.family = AF_INET;
-        question.__bindgen_anon_3.ipv4_src = source;
-        question.__bindgen_anon_4.ipv4_dst = destination;
+        question.__bindgen_anon_3.ipv4_src = from.words[3];
+        question.__bindgen_anon_4.ipv4_dst = to.words[3];
     } else {
-        let [source, destination] =
-            packet.read::<[[u32; 4]; 2]>(ip + IPV6_SOURCE).ok_or(Reason::Truncated as u8)?;
         question.family = AF_INET6;
-        question.__bindgen_anon_3.ipv6_src = source;
-        question.__bindgen_anon_4.ipv6_dst = destination;
+        question.__bindgen_anon_3.ipv6_src = from.words;
+        question.__bindgen_anon_4.ipv6_dst = to.words;
     }
     question.l4_protocol = PROTOCOL_UDP;
     question.ifindex = packet.ingress();
@@ -82,15 +100,26 @@ fn ask(packet: Packet, ip: u64, tags: u64, is_v4: bool) -> Result<u32, u8> {
     // SAFETY: context and question are valid, and the size is the question's.
     match unsafe { bpf_fib_lookup_helper(packet.ctx.cast(), &mut question, bytes, 0) } {
         FOUND => {
-            let untagged = Vlans { protocols: [0; 2], tags: [0; 2], count: 0 };
-            let ethertype = ethertype(is_v4);
-            if !write_link(packet, tags, mac(&question.dmac), mac(&question.smac), &untagged, ethertype) {
-                return Err(Reason::NoHeadroom as u8);
-            }
-            Ok(out_of(packet, question.ifindex))
+            let (destination, source) = (mac(&question.dmac), mac(&question.smac));
+            let answer = Answer::remember(packet, from, to).ok_or(Reason::NoRoute as u8)?;
+            (answer.interface, answer.destination_mac, answer.source_mac) =
+                (question.ifindex, destination, source);
+            answered(packet, tags, is_v4, answer)
         }
         BLACKHOLE..=PROHIBIT => Err(Reason::NoRoute as u8),
         _ => Ok(xdp_action::XDP_PASS),
+    }
+}
+
+/// Where a packet comes from and goes to.
+#[inline(always)]
+fn addresses(packet: Packet, ip: u64, is_v4: bool) -> Option<(Address, Address)> {
+    if is_v4 {
+        let [from, to] = packet.read::<[u32; 2]>(ip + IPV4_SOURCE)?;
+        Some((Address::v4(from), Address::v4(to)))
+    } else {
+        let [from, to] = packet.read::<[[u32; 4]; 2]>(ip + IPV6_SOURCE)?;
+        Some((Address { words: from }, Address { words: to }))
     }
 }
 

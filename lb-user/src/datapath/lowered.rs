@@ -2,27 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use lb_common::decide::{ANY_PORT, NO_PORT, name_hash};
 use lb_common::layout::{
-    Address, Backend, Group, Host, HostKey, Mode, NameKey, Named, NamedKind, NextHop, Port, Ports, Socket,
-    SocketKey, Sums, Vip,
+    Address, Backend, Endpoint, EndpointKey, EndpointKind, Group, Host, Mode, NameKey, Named, NamedKind,
+    NextHop, Port, Ports, Socket, Sums, Vip,
 };
 
 use super::image::{self, Image, NamePort, Phase, Slots, Standing};
 
-/// Entries of every map for one half; the half in the keys is 0.
+/// Entries of every map for one half.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Lowered {
     pub(super) ports: Box<PortsOf>,
-    pub(super) vips: BTreeMap<SocketKey, Vip>,
+    pub(super) endpoints: BTreeMap<EndpointKey, Endpoint>,
+    pub(super) vips: BTreeMap<u32, Vip>,
     pub(super) tables: BTreeMap<u32, Slots>,
     pub(super) groups: BTreeMap<u32, Group>,
     pub(super) backends: BTreeMap<u32, Backend>,
     pub(super) next_hops: BTreeMap<u32, NextHop>,
-    pub(super) sockets: BTreeMap<SocketKey, Socket>,
-    pub(super) hosts: BTreeMap<HostKey, Host>,
+    pub(super) sockets: BTreeMap<u32, Socket>,
     pub(super) names: BTreeMap<NameKey, Named>,
 }
 
@@ -46,13 +46,13 @@ impl Lowered {
     pub(super) fn empty() -> Self {
         Self {
             ports: Box::new(PortsOf(Ports::EMPTY)),
+            endpoints: BTreeMap::new(),
             vips: BTreeMap::new(),
             tables: BTreeMap::new(),
             groups: BTreeMap::new(),
             backends: BTreeMap::new(),
             next_hops: BTreeMap::new(),
             sockets: BTreeMap::new(),
-            hosts: BTreeMap::new(),
             names: BTreeMap::new(),
         }
     }
@@ -75,21 +75,25 @@ impl Lowered {
             let next_hop = backend
                 .next_hop
                 .map_or(0, |hop| *next_hops.entry(hop).or_insert_with(|| lowered.add_next_hop(hop)));
-            lowered.add_backend(image, id, backend, next_hop);
+            lowered.add_backend(id, backend, next_hop);
         }
+        lowered.add_ways_back(image);
         // An address of the node or of a peer wins over a backend's: that is how the packet's way is judged.
         for (&address, &host) in &image.hosts {
-            lowered.hosts.insert(HostKey { address: address.into(), half: 0 }, host);
+            lowered.add_host(address.into(), host);
         }
         for (&id, vip) in &image.vips {
             lowered.add_vip(image, id, vip);
+        }
+        for (&id, vip) in &image.vips {
+            lowered.add_own_ports(image, id, vip);
         }
         lowered
     }
 
     fn add_vip(&mut self, image: &Image, id: u32, vip: &image::Vip) {
         let (address, port) = parts(vip.socket);
-        self.hosts.insert(HostKey { address, half: 0 }, Host::Vip);
+        self.add_host(address, Host::Vip);
         let entry = Vip {
             rules: vip.rules,
             id,
@@ -101,15 +105,6 @@ impl Lowered {
             is_switched: vip.change.is_some_and(|change| change.phase == Phase::Switched).into(),
         };
         self.add_vip_socket(address, port, entry);
-        // A port that is one backend's own is another entry of the same VIP.
-        for (&own, backend) in image.backends.iter().filter(|(_, backend)| backend.vip == Some(id)) {
-            if let Some(ports) = backend.own_port {
-                let port = Port::new(ports.vip_port);
-                let mut entry = Vip { own, sums: Sums::new(&address, port), ..entry };
-                entry.rules.own = named(image, own);
-                self.add_vip_socket(address, port, entry);
-            }
-        }
         for (name, meant) in &vip.names {
             let port = match name.port {
                 NamePort::None => NO_PORT,
@@ -121,16 +116,41 @@ impl Lowered {
                 image::Named::Vip => Named { backend: 0, kind: NamedKind::Vip as u32 },
                 image::Named::Backend(backend) => named(image, backend),
             };
-            self.names.insert(NameKey { host, port, vip: id as u16, half: 0 }, meant);
+            self.names.insert(NameKey { host, port, vip: id }, meant);
+        }
+    }
+
+    /// A port that is one backend's own is another entry of the same VIP.
+    fn add_own_ports(&mut self, image: &Image, id: u32, vip: &image::Vip) {
+        let entry = self.vips[&id];
+        let address = Address::from(vip.socket.ip());
+        for (&own, backend) in image.backends.iter().filter(|(_, backend)| backend.vip == Some(id)) {
+            if let Some(ports) = backend.own_port {
+                let port = Port::new(ports.vip_port);
+                let mut entry = Vip { own, sums: Sums::new(&address, port), ..entry };
+                entry.rules.own = named(image, own);
+                self.add_vip_socket(address, port, entry);
+            }
         }
     }
 
     fn add_vip_socket(&mut self, address: Address, port: Port, entry: Vip) {
         Ports::set(&mut self.ports.0.vips, port);
-        self.vips.insert(SocketKey::udp(0, address, port), entry);
+        // The first entry of a VIP has its number, the others stand behind all of these.
+        let id = if entry.own == 0 { entry.id } else { following(&self.vips) };
+        self.vips.insert(id, entry);
+        self.add_endpoint(EndpointKey::udp(EndpointKind::Vip, address, port), id);
     }
 
-    fn add_backend(&mut self, image: &Image, id: u32, backend: &image::Backend, next_hop: u32) {
+    fn add_host(&mut self, address: Address, host: Host) {
+        self.add_endpoint(EndpointKey::host(address), host as u32);
+    }
+
+    fn add_endpoint(&mut self, key: EndpointKey, means: u32) {
+        self.endpoints.insert(key, Endpoint { means, pad: 0 });
+    }
+
+    fn add_backend(&mut self, id: u32, backend: &image::Backend, next_hop: u32) {
         let (address, port) = parts(backend.socket);
         let own_port = backend.own_port.map_or(Port(0), |own| Port::new(own.port));
         let entry = Backend {
@@ -148,28 +168,35 @@ impl Lowered {
             is_up: backend.is_up.into(),
         };
         self.backends.insert(id, entry);
-        self.hosts.insert(HostKey { address, half: 0 }, Host::Backend);
-        let Some((number, vip)) = backend.vip.and_then(|number| Some((number, image.vips.get(&number)?)))
-        else {
-            return;
-        };
+        self.add_host(address, Host::Backend);
+    }
+
+    /// The ways back from backends' SIP sockets, and then from their own ports': the first of a backend has its number, the
+    /// others stand behind all of these.
+    fn add_ways_back(&mut self, image: &Image) {
         // In the other modes the backend answers as the VIP itself.
-        if backend.mode == Mode::Nat {
-            self.add_way_back(id, address, port, (number, vip.socket.ip(), vip.socket.port()));
+        let behind_vips = || {
+            image.backends.iter().filter(|(_, backend)| backend.mode == Mode::Nat).filter_map(
+                |(&id, backend)| {
+                    let number = backend.vip?;
+                    Some((id, backend, number, image.vips.get(&number)?.socket))
+                },
+            )
+        };
+        for (id, backend, vip, socket) in behind_vips() {
+            self.add_way_back(id, id, backend.socket, (vip, socket));
+        }
+        for (id, backend, vip, mut socket) in behind_vips() {
             if let Some(own) = backend.own_port {
-                self.add_way_back(id, address, own_port, (number, vip.socket.ip(), own.vip_port));
+                socket.set_port(own.vip_port);
+                let own_socket = SocketAddr::new(backend.socket.ip(), own.port);
+                self.add_way_back(following(&self.sockets), id, own_socket, (vip, socket));
             }
         }
     }
 
-    fn add_way_back(
-        &mut self,
-        backend: u32,
-        address: Address,
-        port: Port,
-        (vip, vip_address, vip_port): (u32, IpAddr, u16),
-    ) {
-        let (vip_address, vip_port) = (Address::from(vip_address), Port::new(vip_port));
+    fn add_way_back(&mut self, id: u32, backend: u32, from: SocketAddr, (vip, to): (u32, SocketAddr)) {
+        let ((address, port), (vip_address, vip_port)) = (parts(from), parts(to));
         Ports::set(&mut self.ports.0.backends, port);
         let socket = Socket {
             address: vip_address,
@@ -180,14 +207,20 @@ impl Lowered {
             port: vip_port,
             pad: [0; 3],
         };
-        self.sockets.insert(SocketKey::udp(0, address, port), socket);
+        self.sockets.insert(id, socket);
+        self.add_endpoint(EndpointKey::udp(EndpointKind::Backend, address, port), id);
     }
 
     fn add_next_hop(&mut self, hop: NextHop) -> u32 {
-        let id = self.next_hops.last_key_value().map_or(1, |(&last, _)| last + 1);
+        let id = following(&self.next_hops);
         self.next_hops.insert(id, hop);
         id
     }
+}
+
+/// The id behind the last one.
+fn following<V>(entries: &BTreeMap<u32, V>) -> u32 {
+    entries.last_key_value().map_or(1, |(&last, _)| last + 1)
 }
 
 fn parts(socket: SocketAddr) -> (Address, Port) {
@@ -260,7 +293,8 @@ mod tests {
         assert!(lowered.sockets.values().all(|socket| socket.port == Port::new(5060) && socket.vip == 1));
         assert!(Ports::has(&lowered.ports.0.backends, Port::new(5070)));
         assert!(!Ports::has(&lowered.ports.0.backends, Port::new(5080)), "no VIP, no way back");
-        assert_eq!(lowered.hosts.len(), 5);
+        let hosts = lowered.endpoints.keys().filter(|key| key.kind == EndpointKind::Host as u8);
+        assert_eq!(hosts.count(), 5);
         assert_eq!(lowered.groups[&2].active, 0);
     }
 
@@ -291,16 +325,17 @@ mod tests {
         let mut image = image();
         image.backends.get_mut(&2).unwrap().own_port = Some(image::OwnPort { vip_port: 15_061, port: 5071 });
         let lowered = Lowered::new(&image);
-        let key = |text| {
+        let of = |kind, text| {
             let (address, port) = parts(socket(text));
-            SocketKey::udp(0, address, port)
+            lowered.endpoints[&EndpointKey::udp(kind, address, port)].means
         };
-        let vip = lowered.vips[&key("192.0.2.10:15061")];
+        assert_eq!(of(EndpointKind::Vip, "192.0.2.10:5060"), 1);
+        let vip = lowered.vips[&of(EndpointKind::Vip, "192.0.2.10:15061")];
         assert_eq!((vip.id, vip.own, vip.rules.own.backend), (1, 2, 2));
         assert_eq!(lowered.backends[&2].own_port, Port::new(5071));
-        let back = lowered.sockets[&key("10.0.0.12:5071")];
+        let back = lowered.sockets[&of(EndpointKind::Backend, "10.0.0.12:5071")];
         assert_eq!((back.port, back.backend), (Port::new(15_061), 2));
-        assert_eq!(lowered.sockets[&key("10.0.0.12:5070")].port, Port::new(5060));
+        assert_eq!(lowered.sockets[&of(EndpointKind::Backend, "10.0.0.12:5070")].port, Port::new(5060));
     }
 
     #[test]
@@ -318,7 +353,7 @@ mod tests {
         image.backends.get_mut(&3).unwrap().standing = Standing::Down;
         let names = Lowered::new(&image).names;
         let of = |host: &str, port| {
-            let named = names[&NameKey { host: name_hash(host.as_bytes(), 1), port, vip: 1, half: 0 }];
+            let named = names[&NameKey { host: name_hash(host.as_bytes(), 1), port, vip: 1 }];
             (named.backend, NamedKind::of(named.kind.into()))
         };
         assert_eq!(of("B1.", ANY_PORT), (1, NamedKind::Itself));

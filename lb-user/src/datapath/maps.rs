@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, Map, MapData, xdp::DevMapHash},
+    maps::{Array, Map, MapData, xdp::DevMapHash},
 };
 use lb_common::{
     layout::{
-        Backend, Group, HostKey, Meta, NameKey, Named, NextHop, Ports, Socket, SocketKey, Table, Vip, index,
+        Backend, Endpoint, EndpointKey, Group, Meta, NameKey, Named, NextHop, Ports, ProbeKey, Probed,
+        Socket, Table, Vip, index,
     },
     slot::SLOTS,
 };
@@ -19,6 +20,7 @@ use super::{
     lowered::{Lowered, PortsOf, difference},
     meta::MappedMeta,
     object::Sizes,
+    probed::ProbedArray,
 };
 
 /// A type of `lb_common::layout` as aya wants it.
@@ -30,22 +32,19 @@ pub(super) struct As<T>(pub(super) T);
 // only from maps that this program alone writes.
 unsafe impl<T: Copy + 'static> Pod for As<T> {}
 
-/// A host as its number, since a map may hold any.
-type HostNumber = u32;
-
 /// The maps of the state.
 pub(super) struct StateMaps {
     pub(super) meta: MappedMeta,
     sizes: Sizes,
     ports: Array<MapData, As<Ports>>,
-    vips: HashMap<MapData, As<SocketKey>, As<Vip>>,
+    endpoints: ProbedArray<EndpointKey, Endpoint>,
+    vips: Array<MapData, As<Vip>>,
     tables: Array<MapData, As<Table>>,
     groups: Array<MapData, As<Group>>,
     backends: Array<MapData, As<Backend>>,
     next_hops: Array<MapData, As<NextHop>>,
-    sockets: HashMap<MapData, As<SocketKey>, As<Socket>>,
-    hosts: HashMap<MapData, As<HostKey>, HostNumber>,
-    names: HashMap<MapData, As<NameKey>, As<Named>>,
+    sockets: Array<MapData, As<Socket>>,
+    names: ProbedArray<NameKey, Named>,
     pub(super) interfaces: DevMapHash<MapData>,
 }
 
@@ -71,14 +70,14 @@ impl StateMaps {
             meta: mapped,
             sizes: *sizes,
             ports: take(object, "PORTS")?,
+            endpoints: ProbedArray::take(object, "ENDPOINTS", sizes.endpoint_places())?,
             vips: take(object, "VIPS")?,
             tables: take(object, "TABLES")?,
             groups: take(object, "GROUPS")?,
             backends: take(object, "BACKENDS")?,
             next_hops: take(object, "NEXT_HOPS")?,
             sockets: take(object, "SOCKETS")?,
-            hosts: take(object, "HOSTS")?,
-            names: take(object, "NAMES")?,
+            names: ProbedArray::take(object, "NAMES", sizes.name_places())?,
             interfaces: take(object, "INTERFACES")?,
         })
     }
@@ -89,20 +88,22 @@ impl StateMaps {
         let sizes = &self.sizes;
         Ok(Lowered {
             ports: Box::new(PortsOf(self.ports.get(&half, 0).doing(WHAT)?.0)),
-            vips: read_hash(&self.vips, |key| (key.half == half).then_some(SocketKey { half: 0, ..key }))?,
+            endpoints: self.endpoints.read(half),
+            vips: read_array(&self.vips, half, sizes.vip_entries(), |vip| *vip != Vip::default())?,
             tables: read_tables(&self.tables, half, sizes.tables())?,
-            groups: read_array(&self.groups, half, sizes.groups, |group| *group != Group::default())?,
-            backends: read_array(&self.backends, half, sizes.backends, |backend| {
+            groups: read_array(&self.groups, half, Sizes::entries(sizes.groups), |group| {
+                *group != Group::default()
+            })?,
+            backends: read_array(&self.backends, half, Sizes::entries(sizes.backends), |backend| {
                 *backend != Backend::default()
             })?,
-            next_hops: read_array(&self.next_hops, half, sizes.backends, |hop| *hop != NextHop::default())?,
-            sockets: read_hash(&self.sockets, |key| {
-                (key.half == half).then_some(SocketKey { half: 0, ..key })
+            next_hops: read_array(&self.next_hops, half, Sizes::entries(sizes.backends), |hop| {
+                *hop != NextHop::default()
             })?,
-            hosts: read_hosts(&self.hosts, half)?,
-            names: read_hash(&self.names, |key| {
-                (u32::from(key.half) == half).then_some(NameKey { half: 0, ..key })
+            sockets: read_array(&self.sockets, half, sizes.socket_entries(), |socket| {
+                *socket != Socket::default()
             })?,
+            names: self.names.read(half),
         })
     }
 
@@ -119,28 +120,16 @@ impl StateMaps {
             self.ports.set(half, As(to.ports.0), 0).doing("write the port bitmaps")?;
             known.ports = to.ports.clone();
         }
-        let at = |limit: u32| move |id: u32| index(half, Sizes::entries(limit), id);
-        write_tables(&mut self.tables, at(sizes.tables()), &mut known.tables, &to.tables)?;
-        write_array(&mut self.groups, at(sizes.groups), &mut known.groups, &to.groups)?;
-        write_array(&mut self.backends, at(sizes.backends), &mut known.backends, &to.backends)?;
-        write_array(&mut self.next_hops, at(sizes.backends), &mut known.next_hops, &to.next_hops)?;
-        let with_half = |key: SocketKey| SocketKey { half, ..key };
-        write_hash(&mut self.vips, with_half, As, &mut known.vips, &to.vips)?;
-        write_hash(&mut self.sockets, with_half, As, &mut known.sockets, &to.sockets)?;
-        write_hash(
-            &mut self.names,
-            |key| NameKey { half: half as u16, ..key },
-            As,
-            &mut known.names,
-            &to.names,
-        )?;
-        write_hash(
-            &mut self.hosts,
-            |key| HostKey { half, ..key },
-            |host| host as u32,
-            &mut known.hosts,
-            &to.hosts,
-        )
+        let at = |entries: u32| move |id: u32| index(half, entries, id);
+        let of = |limit: u32| at(Sizes::entries(limit));
+        write_tables(&mut self.tables, of(sizes.tables()), &mut known.tables, &to.tables)?;
+        write_array(&mut self.groups, of(sizes.groups), &mut known.groups, &to.groups)?;
+        write_array(&mut self.backends, of(sizes.backends), &mut known.backends, &to.backends)?;
+        write_array(&mut self.next_hops, of(sizes.backends), &mut known.next_hops, &to.next_hops)?;
+        write_array(&mut self.vips, at(sizes.vip_entries()), &mut known.vips, &to.vips)?;
+        write_array(&mut self.sockets, at(sizes.socket_entries()), &mut known.sockets, &to.sockets)?;
+        write_probed(&mut self.endpoints, half, &mut known.endpoints, &to.endpoints)?;
+        write_probed(&mut self.names, half, &mut known.names, &to.names)
     }
 }
 
@@ -157,6 +146,8 @@ fn describe(sizes: &Sizes) -> Meta {
         fragments: sizes.fragments,
         transactions: sizes.transactions,
         fingerprint: sizes.fingerprint,
+        name_places: sizes.name_places(),
+        endpoint_places: sizes.endpoint_places(),
         ..Meta::default()
     }
 }
@@ -165,12 +156,12 @@ fn describe(sizes: &Sizes) -> Meta {
 fn read_array<V: Copy + 'static>(
     map: &Array<MapData, As<V>>,
     half: u32,
-    limit: u32,
+    count: u32,
     is_used: impl Fn(&V) -> bool,
 ) -> Result<BTreeMap<u32, V>, DatapathError> {
     let mut entries = BTreeMap::new();
-    for id in 1..=limit {
-        let value = map.get(&index(half, Sizes::entries(limit), id), 0).doing("read the pinned maps")?.0;
+    for id in 1..count {
+        let value = map.get(&index(half, count, id), 0).doing("read the pinned maps")?.0;
         if is_used(&value) {
             entries.insert(id, value);
         }
@@ -209,38 +200,6 @@ fn write_slots(
     map.set(index, table, 0).doing("write a lookup table; raise limits.pools if there is no room")
 }
 
-fn read_hash<K: Copy + Ord + 'static, V: Copy + 'static>(
-    map: &HashMap<MapData, As<K>, As<V>>,
-    ours: impl Fn(K) -> Option<K>,
-) -> Result<BTreeMap<K, V>, DatapathError> {
-    let mut entries = BTreeMap::new();
-    for entry in map.iter() {
-        let (key, value) = entry.doing("read the pinned maps")?;
-        if let Some(key) = ours(key.0) {
-            entries.insert(key, value.0);
-        }
-    }
-    Ok(entries)
-}
-
-fn read_hosts(
-    map: &HashMap<MapData, As<HostKey>, HostNumber>,
-    half: u32,
-) -> Result<BTreeMap<HostKey, lb_common::layout::Host>, DatapathError> {
-    use lb_common::layout::Host;
-    let mut entries = BTreeMap::new();
-    for entry in map.iter() {
-        let (As(key), number) = entry.doing("read the pinned maps")?;
-        let host = [Host::Node, Host::Peer, Host::Backend, Host::Vip]
-            .into_iter()
-            .find(|host| *host as u32 == number);
-        if let (true, Some(host)) = (key.half == half, host) {
-            entries.insert(HostKey { half: 0, ..key }, host);
-        }
-    }
-    Ok(entries)
-}
-
 fn write_array<V: Copy + Default + PartialEq + 'static>(
     map: &mut Array<MapData, As<V>>,
     at: impl Fn(u32) -> u32,
@@ -275,22 +234,18 @@ fn write_tables(
     Ok(())
 }
 
-fn write_hash<K: Copy + Ord + 'static, V: Copy + PartialEq, W: Pod>(
-    map: &mut HashMap<MapData, As<K>, W>,
-    key_of: impl Fn(K) -> K,
-    value_of: impl Fn(V) -> W,
+fn write_probed<K: ProbeKey + Default, V: Copy + Default + PartialEq + 'static>(
+    map: &mut ProbedArray<K, V>,
+    half: u32,
     known: &mut BTreeMap<K, V>,
     to: &BTreeMap<K, V>,
-) -> Result<(), DatapathError> {
-    let (removed, written) = difference(known, to);
-    for key in removed {
-        map.remove(&As(key_of(key))).doing("remove a map entry")?;
-        known.remove(&key);
-    }
-    for (key, &value) in written {
-        map.insert(As(key_of(key)), value_of(value), 0)
-            .doing("write a map entry; raise [limits] if there is no room")?;
-        known.insert(key, value);
+) -> Result<(), DatapathError>
+where
+    As<Probed<K, V>>: Pod,
+{
+    if known != to {
+        map.write(half, to)?;
+        known.clone_from(to);
     }
     Ok(())
 }

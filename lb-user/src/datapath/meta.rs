@@ -1,53 +1,28 @@
 //! The mapped `META` map: the one store that makes a new state live, and the daemon's heartbeat.
 
-use std::{
-    os::fd::{AsFd, AsRawFd},
-    ptr::NonNull,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use aya::maps::{Map, MapData};
+use aya::maps::Map;
 use lb_common::layout::Meta;
 
-use super::{
-    error::{DatapathError, Doing},
-    watchdog::Vitals,
-};
+use super::{error::DatapathError, mapping::Mapping, watchdog::Vitals};
 
-/// The map's one value, shared with the kernel program.
-pub(super) struct MappedMeta {
-    meta: NonNull<Meta>,
-}
-
-// SAFETY: the mapping belongs to the process, not to a thread, and is accessed by atomic operations.
-unsafe impl Send for MappedMeta {}
+/// The map's one value, shared with the kernel program. It is accessed by atomic operations.
+pub(super) struct MappedMeta(Mapping<Meta>);
 
 impl MappedMeta {
     /// Maps the value.
     pub(super) fn new(map: &Map) -> Result<Self, DatapathError> {
-        let Map::Array(data) = map else { return Err(DatapathError::new("map META", "it is not an array")) };
-        let data: &MapData = data;
-        // SAFETY: a fresh shared mapping of a map that was made with BPF_F_MMAPABLE; a page holds the value.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                size_of::<Meta>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                data.fd().as_fd().as_raw_fd(),
-                0,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(std::io::Error::last_os_error()).doing("map META");
-        }
-        let meta = NonNull::new(address.cast()).ok_or("the kernel mapped nothing").doing("map META")?;
-        Ok(Self { meta })
+        Mapping::new(map, 1, "map META").map(Self)
+    }
+
+    fn meta(&self) -> *mut Meta {
+        self.0.first().as_ptr()
     }
 
     fn generation_cell(&self) -> &AtomicU32 {
         // SAFETY: the mapping lives as long as `self`, and an aligned `u32` may be used as an atomic one.
-        unsafe { AtomicU32::from_ptr(&raw mut (*self.meta.as_ptr()).generation) }
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.meta()).generation) }
     }
 
     /// The live generation.
@@ -63,13 +38,13 @@ impl MappedMeta {
     /// Keeps the fingerprint of the hash key that the tables are made with.
     pub(super) fn set_fingerprint(&self, fingerprint: u32) {
         // SAFETY: as for the generation.
-        unsafe { AtomicU32::from_ptr(&raw mut (*self.meta.as_ptr()).fingerprint) }
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.meta()).fingerprint) }
             .store(fingerprint, Ordering::Relaxed);
     }
 
     /// The cells of the heartbeat, in the order of [`Vitals`]' fields.
     fn vital_cells(&self) -> [&AtomicU64; 4] {
-        let meta = self.meta.as_ptr();
+        let meta = self.meta();
         // SAFETY: as for the generation; the fields are aligned, since `Meta` is `repr(C)` and the mapping begins a page.
         unsafe {
             [
@@ -96,12 +71,5 @@ impl MappedMeta {
         for (cell, value) in self.vital_cells().into_iter().zip(values).rev() {
             cell.store(value, Ordering::Release);
         }
-    }
-}
-
-impl Drop for MappedMeta {
-    fn drop(&mut self) {
-        // SAFETY: unmaps exactly what `new` mapped.
-        unsafe { libc::munmap(self.meta.as_ptr().cast(), size_of::<Meta>()) };
     }
 }

@@ -17,12 +17,14 @@ pub mod image;
 #[cfg(feature = "log")]
 mod kernel_log;
 mod lowered;
+mod mapping;
 mod maps;
 mod memory;
 mod meta;
 mod object;
 mod open;
 mod pins;
+mod probed;
 mod publish;
 mod scan_loop;
 mod transactions;

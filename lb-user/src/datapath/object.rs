@@ -9,6 +9,7 @@ use lb_common::reason::REASON_NUMBERS;
 use super::{
     error::{DatapathError, Doing, OpenError},
     pins,
+    probed::places,
     scan_loop::ScanLoop,
 };
 
@@ -53,6 +54,7 @@ impl Code<'static> {
 pub(super) const STATE_MAPS: [&str; 12] = [
     "META",
     "PORTS",
+    "ENDPOINTS",
     "VIPS",
     "NAMES",
     "TABLES",
@@ -60,7 +62,6 @@ pub(super) const STATE_MAPS: [&str; 12] = [
     "BACKENDS",
     "NEXT_HOPS",
     "SOCKETS",
-    "HOSTS",
     "INTERFACES",
     "TRANSACTIONS",
 ];
@@ -101,22 +102,39 @@ impl Sizes {
         2 * self.pools
     }
 
-    /// Every array and hash map with its number of entries. Hash maps hold both halves.
+    /// Entries of `VIPS` in one half: a backend may have a port of its VIP for its own, which is another entry.
+    pub(super) const fn vip_entries(&self) -> u32 {
+        Self::entries(self.vips) + Self::entries(self.backends)
+    }
+
+    /// Entries of `SOCKETS` in one half: with a port of its VIP for its own, a backend has another socket.
+    pub(super) const fn socket_entries(&self) -> u32 {
+        2 * Self::entries(self.backends)
+    }
+
+    /// Places in one half of `ENDPOINTS`. A node has more addresses than backends only by accident; peers are few.
+    pub(super) const fn endpoint_places(&self) -> u32 {
+        places(2 * self.vips + 4 * self.backends + 1_024)
+    }
+
+    /// Places in one half of `NAMES`: a name for any port has an entry for none as well.
+    pub(super) const fn name_places(&self) -> u32 {
+        places(2 * self.names)
+    }
+
+    /// Every map that has a size, with its number of entries, those of both halves together.
     fn maps(&self) -> [(&'static str, u32); 13] {
         [
-            // A backend may have a port of its VIP for its own.
-            ("VIPS", 2 * (self.vips + self.backends)),
-            // In each half, a name for any port has an entry for none as well.
-            ("NAMES", 4 * self.names),
+            ("ENDPOINTS", 2 * self.endpoint_places()),
+            ("VIPS", 2 * self.vip_entries()),
+            ("NAMES", 2 * self.name_places()),
             ("FRAGMENTS", self.fragments),
             ("TRANSACTIONS", self.transactions),
             ("TABLES", 2 * Self::entries(self.tables())),
             ("GROUPS", 2 * Self::entries(self.groups)),
             ("BACKENDS", 2 * Self::entries(self.backends)),
             ("NEXT_HOPS", 2 * Self::entries(self.backends)),
-            ("SOCKETS", 4 * self.backends),
-            // A node has more addresses than backends only by accident; peers are few.
-            ("HOSTS", 2 * (self.backends + 1_024)),
+            ("SOCKETS", 2 * self.socket_entries()),
             ("COUNTERS", Self::entries(self.vips) * REASON_NUMBERS as u32),
             ("BACKEND_COUNTERS", Self::entries(self.backends)),
             ("CHANGES", Self::entries(self.vips)),
