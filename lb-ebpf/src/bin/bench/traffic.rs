@@ -5,7 +5,7 @@
 //! it takes is taken off the others' figures.
 
 use aya_ebpf::{
-    bindings::xdp_action,
+    bindings::{xdp_action, xdp_md},
     helpers::generated::bpf_ktime_get_ns,
     macros::{map, xdp},
     maps::Array,
@@ -51,37 +51,48 @@ fn traffic_siplb(context: XdpContext) -> u32 {
     )
 }
 
-/// Makes the frame another packet, runs a program on it, and adds the time to the plan where that is asked for.
+/// Makes the frame another packet, runs a program on it, and adds the time to the plan where that is asked for. What it does
+/// itself is in functions of their own, so that the program has the stack to itself.
 #[inline(always)]
 fn traffic(context: XdpContext, program: impl FnOnce(Packet) -> u32) -> u32 {
-    let packet = Packet { ctx: context.ctx };
-    let Some(cold) = draw(packet) else { return xdp_action::XDP_ABORTED };
-    let is_cold = cold != 0;
-    // It is 0 or 1, which the verifier can't know.
-    if is_cold && !forget(cold ^ 1) {
+    if traffic_draw(context.ctx) == 0 {
         return xdp_action::XDP_ABORTED;
     }
-    let mut took = 0;
-    let action = undone(
+    undone(
         context,
         #[inline(always)]
         |packet| {
-            if !is_cold {
-                return program(packet);
-            }
-            let before = now();
+            traffic_clock(packet.ctx, 0);
             let action = program(packet);
-            took = now() - before;
+            traffic_clock(packet.ctx, 1);
             action
         },
-    );
-    if let Some(plan) = plan(packet).filter(|_| is_cold) {
-        // SAFETY: `plan` compared all of it with the frame's end.
-        unsafe {
-            (&raw mut (*plan).took_ns).write_unaligned((&raw const (*plan).took_ns).read_unaligned() + took)
-        };
+    )
+}
+
+/// Writes another packet's headers, and makes caches cold where that is asked for. Returns 1 if it did, else 0.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn traffic_draw(ctx: *mut xdp_md) -> u64 {
+    let Some(cold) = draw(Packet { ctx }) else { return 0 };
+    // It is 0 or 1, which the verifier can't know.
+    (cold == 0 || forget(cold ^ 1)) as u64
+}
+
+/// Takes the time off the plan's sum before the program, and adds it behind it, where that is asked for.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn traffic_clock(ctx: *mut xdp_md, is_behind: u64) -> u64 {
+    let Some(plan) = plan(Packet { ctx }) else { return 0 };
+    // SAFETY: `plan` compared all of it with the frame's end.
+    unsafe {
+        if (&raw const (*plan).is_cold).read_unaligned() != 0 {
+            let sum = &raw mut (*plan).took_ns;
+            let time = if is_behind != 0 { now() } else { now().wrapping_neg() };
+            sum.write_unaligned(sum.read_unaligned().wrapping_add(time));
+        }
     }
-    action
+    1
 }
 
 /// The plan at the frame's end.
