@@ -20,3 +20,4 @@ pub mod reason;
 pub mod sip;
 pub mod slot;
 mod swar;
+pub mod traffic;

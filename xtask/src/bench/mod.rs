@@ -29,6 +29,10 @@ enum What {
     Datapath(Options),
     /// How long a reload takes with 1,000 backends in 200 groups, from the request to the last store
     Reload(Options),
+    /// What grows with backends, VIPs, users, receive queues and groups: a packet's time, tables, memory
+    Scale(Options),
+    /// From a fault to the last request that went wrong, by kind of fault
+    Failover(Options),
     /// Every benchmark in turn, each written as JSON
     All(all::Args),
     /// The benchmark `datapath` of two commits, by turns: which packet costs more, which less
@@ -44,7 +48,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How often each thing is measured, by turns; without it the benchmark's own number
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, visible_alias = "runs", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Arguments of this benchmark alone, behind `--`; `-- --help` prints them
     #[arg(last = true)]
@@ -64,13 +68,20 @@ enum Built {
 type Bench = (&'static str, Built);
 
 /// Every benchmark, in the order of docs/benchmarks.md.
-const BENCHES: [Bench; 2] = [("datapath", Built::Objects), ("reload", Built::Binary)];
+const BENCHES: [Bench; 4] = [
+    ("datapath", Built::Objects),
+    ("reload", Built::Binary),
+    ("scale", Built::Binary),
+    ("failover", Built::Binary),
+];
 
 /// Builds what is measured, and measures it; or makes something of what was measured.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Datapath(options) => measure("datapath", options),
         What::Reload(options) => measure("reload", options),
+        What::Scale(options) => measure("scale", options),
+        What::Failover(options) => measure("failover", options),
         What::All(args) => all::run(args),
         What::Compare(args) => compare::run(args),
         What::Document(args) => document::run(args),
