@@ -21,3 +21,4 @@ pub mod reason;
 pub mod sip;
 pub mod slot;
 mod swar;
+pub mod traffic;

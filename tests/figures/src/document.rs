@@ -42,7 +42,9 @@ cargo xtask bench compare A B         # git revisions, or `worktree` for the fil
 
 builds the benchmark `datapath` of both, each in a git worktree of its own, and runs them by turns, few rounds at a time, on
 one CPU. It prints nanoseconds of both for every case, and the ratio of B to A with its quarters over all turns; a row whose
-quarters have 1 outside is marked. The rows of the empty program and of the MAC swap, which no change of siplb makes faster,
+quarters have 1 outside is marked. With 20 turns of each side, as by default, measuring takes some minutes; building takes
+longer, and `--keep` saves it the next time. Commits from before the benchmark had `--rounds` measure all their 31 rounds in each
+turn: ask for fewer turns there. The rows of the empty program and of the MAC swap, which no change of siplb makes faster,
 tell how far the machine can be trusted.
 ";
 

@@ -33,6 +33,10 @@ enum What {
     Peers(Options),
     /// Calls completed while junk, fragments, OPTIONS and REGISTERs come as fast as they can be made
     Flood(Options),
+    /// What grows with backends, VIPs, users, receive queues and groups: a packet's time, tables, memory
+    Scale(Options),
+    /// From a fault to the last request that went wrong, by kind of fault
+    Failover(Options),
     /// Every benchmark in turn, each written as JSON
     All(all::Args),
     /// The benchmark `datapath` of two commits, by turns: which packet costs more, which less
@@ -48,7 +52,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How often each thing is measured, by turns; without it the benchmark's own number
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, visible_alias = "runs", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Arguments of this benchmark alone, behind `--`; `-- --help` prints them
     #[arg(last = true)]
@@ -70,10 +74,12 @@ enum Built {
 type Bench = (&'static str, Built);
 
 /// Every benchmark, in the order of docs/benchmarks.md.
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 6] = [
     ("datapath", Built::Objects),
     ("reload", Built::Binary),
     ("peers", Built::Peers),
+    ("scale", Built::Binary),
+    ("failover", Built::Binary),
     ("flood", Built::Peers),
 ];
 
@@ -84,6 +90,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Reload(options) => measure("reload", options),
         What::Peers(options) => measure("peers", options),
         What::Flood(options) => measure("flood", options),
+        What::Scale(options) => measure("scale", options),
+        What::Failover(options) => measure("failover", options),
         What::All(args) => all::run(args),
         What::Compare(args) => compare::run(args),
         What::Document(args) => document::run(args),

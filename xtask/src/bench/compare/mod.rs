@@ -37,7 +37,8 @@ pub(super) struct Args {
     /// Write the figures to a file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Leave what was built below target/compare, for the next comparison with the same commits
+    /// Leave what was built of both in target/compare, for the next comparison with the same commits; crates of others stay in
+    /// target/compare/build in any case
     #[arg(long)]
     keep: bool,
 }
