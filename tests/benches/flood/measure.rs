@@ -25,7 +25,7 @@ const FLOODED: Duration = Duration::from_millis(CALLS as u64 * 1_000 / RATE as u
 /// What is still on its way when the flood ends.
 const AFTER: Duration = Duration::from_millis(300);
 /// How long it is waited for calm, at most.
-const CALM_LOOKS: usize = 12;
+const CALM_LOOKS: usize = 8;
 const LOOK: Duration = Duration::from_millis(500);
 /// What comes at all times: answers to checks.
 const CHECKS: &str = "backend-to-node";

@@ -153,7 +153,7 @@ fn findings(all: &All) -> Vec<String> {
 fn method() -> Vec<String> {
     [
         "A client, a node with siplb and two Kamailio registrars (`tests/kamailio/registrar.cfg`, two children each), joined by \
-         veth pairs. sipp calls 400 registered users, 100 a second, complete calls of INVITE, 200, ACK, BYE and 200, and sends \
+         veth pairs. sipp calls 300 registered users, 100 a second, complete calls of INVITE, 200, ACK, BYE and 200, and sends \
          again what is not answered in half a second; after 6 seconds it gives up. sipp is also all phones. Every message goes \
          through siplb, those of dialogs too.",
         "Meanwhile the generator of `bench peers` sends to the VIP's port from the client's interface, from 0.3 seconds before \
@@ -163,8 +163,8 @@ fn method() -> Vec<String> {
         "As fast as can be is what one CPU makes: there the generator runs before everybody else, and veth lets siplb's program \
          run on the same CPU, except when a packet of a call has just woken it on the other one. While that is so, frames can \
          find the ring of 256 full, and `ethtool -S` counts them; those of calls are among those that can be lost there.",
-        "Before each measurement it is waited, for 6 seconds at most, until nothing goes through siplb any more: telephones \
-         send again what the last calls left unanswered. Then servers that counted as dead get their users back, and all 400 \
+        "Before each measurement it is waited, for 4 seconds at most, until nothing goes through siplb any more: telephones \
+         send again what the last calls left unanswered. Then servers that counted as dead get their users back, and all 300 \
          register anew. The CPU of servers and sipp is what /proc/stat says of it.",
         "Times are sipp's, whose clock moves every 4 ms on a kernel of 250 Hz; 1 ms stands for what it can't tell from nothing.",
     ]

@@ -15,7 +15,7 @@ use siplb_load::{Ends, Programs};
 const LAB: &str = "siplb-flood";
 const SERVERS: u8 = 2;
 /// Calls in a measurement, one to each user, and calls a second.
-pub(crate) const CALLS: u32 = 400;
+pub(crate) const CALLS: u32 = 300;
 pub(crate) const RATE: u32 = 100;
 const REGISTER_RATE: u32 = 400;
 
