@@ -48,8 +48,9 @@ pub(crate) fn method() -> Vec<String> {
 pub(crate) fn looked_for() -> Vec<String> {
     [
         "Not measured, for want of kernel support: IPVS (`ipvsadm` is in Debian; this kernel has no CONFIG_IP_VS).",
-        "Not measured, for want of a package in Debian 12, npm or PyPI: OpenSIPS, repro (of reSIProcate), Katran and loxilb. The \
-         last two hash addresses and ports, not users.",
+        "Not measured, for want of a package: OpenSIPS (not in Debian 12, nor under that name in npm), repro of reSIProcate (not in \
+         Debian 12), Katran and loxilb (not in Debian 12, nor among PyPI's names; they hash addresses and ports, not users). \
+         crates.io was not searched.",
         "Not measured, because others stand for it: nftlb (writes nftables rules), pen (hands on datagrams by client, as nginx \
          does).",
         "Not measured, because it is no balancer of SIP over UDP: HAProxy (no UDP), dnsdist (DNS alone).",
