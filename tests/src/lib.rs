@@ -9,5 +9,6 @@
 pub mod corpus;
 pub mod example;
 pub mod frame;
+pub mod growth;
 pub mod mutation;
 pub mod program;

@@ -1,10 +1,10 @@
-//! `lint`: formatting and clippy, with warnings as errors. The eBPF program is checked by the clippy of its own toolchain,
+//! `lint`: formatting and clippy, with warnings as errors; and that docs/benchmarks.md is what its JSON gives. The eBPF program is checked by the clippy of its own toolchain,
 //! for its own target: seen for the host, most of it would not be there.
 
 use anyhow::Result;
 
 use crate::{
-    build, process,
+    bench, build, process,
     setup::{self, Need},
 };
 
@@ -12,6 +12,7 @@ use crate::{
 pub(crate) fn run() -> Result<()> {
     const FUZZ: &str = "--manifest-path=fuzz/Cargo.toml";
     const DENY: [&str; 3] = ["--", "-D", "warnings"];
+    bench::check_document()?;
     let toolchain = setup::ensure(Need::Toolchain)?;
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
     process::run(process::cargo().args(["fmt", FUZZ, "--check"]))?;

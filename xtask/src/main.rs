@@ -28,11 +28,11 @@ enum Verb {
     Build(build::Args),
     /// Run every test, or those whose name contains FILTER
     Test(test::Args),
-    /// Check formatting and clippy, for the host's crates and the eBPF program
+    /// Check formatting and clippy, for the host's crates and the eBPF program, and that docs/benchmarks.md is up to date
     Lint,
     /// Fuzz the scanner
     Fuzz(fuzz::Args),
-    /// Measure what a packet pays
+    /// Measure; compare two commits; write docs/benchmarks.md
     Bench(bench::Args),
     /// Show siplb at work: real Kamailio servers, real calls, one server killed
     Demo(demo::Args),

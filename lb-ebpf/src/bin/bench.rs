@@ -45,6 +45,10 @@ mod stages;
 mod state;
 #[path = "../trace.rs"]
 mod trace;
+// Measured with the faster loop alone: the other one has no stack to spare.
+#[cfg(not(feature = "bpf-loop"))]
+#[path = "bench/traffic.rs"]
+mod traffic;
 #[path = "../turns.rs"]
 mod turns;
 #[path = "../unnamed.rs"]
@@ -166,28 +170,30 @@ fn parse(context: XdpContext) -> u32 {
 /// A plain layer 4 balancer.
 #[xdp(frags)]
 fn l4(context: XdpContext) -> u32 {
-    undone(context, |packet| {
-        pipeline::balance(
-            packet,
-            #[inline(always)]
-            |_, notes, vip| {
-                let datagram = &notes.datagram;
-                let addresses =
-                    datagram.source.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
-                let ports = datagram.source_port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
-                let hash = short_key_hash([addresses, ports, 0], 2, vip.rules.seed);
-                let key = Key { source: KeySource::Source, hash, at: 0, end: 0 };
-                notes.decide(Decision {
-                    reason: Reason::Forwarded,
-                    named: 0,
-                    key,
-                    start: StartLine(0),
-                    passed: PassedOver::NOTHING,
-                    unnamed: Found::NOBODY,
-                });
-            },
-        )
-    })
+    undone(context, layer_4)
+}
+
+#[inline(always)]
+fn layer_4(packet: Packet) -> u32 {
+    pipeline::balance(
+        packet,
+        #[inline(always)]
+        |_, notes, vip| {
+            let datagram = &notes.datagram;
+            let addresses = datagram.source.words[3] as u64 | (datagram.destination.words[3] as u64) << 32;
+            let ports = datagram.source_port.0 as u64 | (datagram.destination_port.0 as u64) << 16;
+            let hash = short_key_hash([addresses, ports, 0], 2, vip.rules.seed);
+            let key = Key { source: KeySource::Source, hash, at: 0, end: 0 };
+            notes.decide(Decision {
+                reason: Reason::Forwarded,
+                named: 0,
+                key,
+                start: StartLine(0),
+                passed: PassedOver::NOTHING,
+                unnamed: Found::NOBODY,
+            });
+        },
+    )
 }
 
 /// siplb itself.

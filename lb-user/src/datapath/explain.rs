@@ -8,7 +8,7 @@ use std::path::Path;
 use aya::{
     Ebpf,
     maps::{Array, MapData},
-    programs::{TestRun, TestRunOptions},
+    programs::{TestRun, TestRunOptions, Xdp},
 };
 use lb_common::layout::Trace;
 
@@ -179,15 +179,41 @@ impl Explainer {
         ingress: Option<u32>,
         times: u32,
     ) -> Result<Explained, DatapathError> {
+        self.runs()?.repeat(frame, ingress, times)
+    }
+
+    /// The same for several threads at a time.
+    ///
+    /// # Errors
+    /// When the object has lost its program.
+    pub fn runs(&self) -> Result<Runs<'_>, DatapathError> {
+        const WHAT: &str = "open the eBPF object";
+        let program = self.object.program(&self.program).ok_or("it has no such program").doing(WHAT)?;
+        Ok(Runs { program: program.try_into().doing(WHAT)? })
+    }
+}
+
+/// The program of an instance, to be run by whoever has this: by several threads at a time, as frames of several receive
+/// queues do.
+#[derive(Clone, Copy)]
+pub struct Runs<'a> {
+    program: &'a Xdp,
+}
+
+impl Runs<'_> {
+    /// Runs a frame as [`Explainer::repeat`] does.
+    ///
+    /// # Errors
+    /// As [`Explainer::run`].
+    pub fn repeat(self, frame: &[u8], ingress: Option<u32>, times: u32) -> Result<Explained, DatapathError> {
         let context = ingress.map(|index| context(frame.len() as u32, index));
         let mut out = vec![0; frame.len() + GROWTH];
-        let program = object::program(&mut self.object, &self.program)?;
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.data_out = Some(&mut out);
         options.ctx_in = context.as_ref().map(<[u8; 24]>::as_slice);
         options.repeat = times;
-        let result = program.test_run(options).doing("run a frame through the program")?;
+        let result = self.program.test_run(options).doing("run a frame through the program")?;
         out.truncate(result.data_size_out as usize);
         Ok(Explained {
             trace: Trace::default(),

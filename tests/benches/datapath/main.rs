@@ -1,8 +1,8 @@
 //! `cargo xtask bench datapath`: nanoseconds a packet pays, by the kernel's own clock (`BPF_PROG_TEST_RUN`).
 //!
-//! Every case runs in every round, one after the other, so that a noisy moment hits all alike; the median over the rounds
-//! counts, and what is compared is the difference to the empty program of the same run. One packet is repeated: caches are
-//! hot and branches predicted. It runs in a network namespace of its own, which ends with the process.
+//! Every case runs in every round, one after the other, so that a noisy moment hits all alike; what is compared is compared
+//! within each round, and the median over the rounds counts. One packet is repeated: caches are hot and branches predicted.
+//! It runs on one CPU, in a network namespace of its own, which ends with the process.
 
 mod cases;
 mod lab;
@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use lb_user::datapath::{Code, Explainer};
+use siplb_figures::{Arguments, progress};
 
 use cases::{Case, Program};
 
@@ -20,13 +21,8 @@ const ROUNDS: usize = 31;
 const PACKETS: u32 = 100_000;
 
 fn main() -> Result<()> {
-    let mut json = None;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        if argument == "--json" {
-            json = Some(arguments.next().context("--json needs a file")?);
-        }
-    }
+    let arguments = Arguments::of_process();
+    let rounds = arguments.rounds_or(ROUNDS);
     ensure!(nix::unistd::Uid::effective().is_root(), "the benchmark loads BPF programs: run it as root");
     let lab = lab::enter()?;
     let image = cases::image(&lab);
@@ -40,21 +36,15 @@ fn main() -> Result<()> {
         programs.insert(program, (instance, verified));
     }
     let cases = cases::all();
-    let mut samples = vec![Vec::with_capacity(ROUNDS); cases.len()];
-    for round in 0..ROUNDS {
+    let mut samples = vec![Vec::with_capacity(rounds); cases.len()];
+    for round in 0..rounds {
         for (case, samples) in cases.iter().zip(&mut samples) {
-            samples.push(run(case, &mut programs, lab.interface)?);
+            samples.push(f64::from(run(case, &mut programs, lab.interface)?));
         }
-        report::progress(round + 1, ROUNDS);
+        progress("datapath", round + 1, rounds, "every case");
     }
     let verified = programs.iter().map(|(program, (_, verified))| (*program, *verified)).collect();
-    let report = report::Report::new(&cases, &samples, verified, PACKETS);
-    print!("{report}");
-    if let Some(file) = json {
-        std::fs::write(&file, serde_json::to_string_pretty(&report)?)
-            .with_context(|| format!("write {file}"))?;
-    }
-    Ok(())
+    Ok(arguments.deliver(&report::of(&cases, &samples, &verified, PACKETS)?)?)
 }
 
 /// Nanoseconds a packet of the case, after a check that it takes the way that it is meant to.

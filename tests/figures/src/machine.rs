@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// The processor, as it calls itself.
     pub cpu: String,
-    /// Processors that this process may use.
+    /// Processors of the machine, whether this process may use them or not.
     pub cpus: usize,
     /// Memory, in MiB.
     pub memory_mib: u64,
-    /// Release of the kernel, such as 6.18.4.
+    /// Version of the kernel, such as 6.18.4, without what a distributor adds to it.
     pub kernel: String,
 }
 
@@ -22,12 +22,13 @@ impl Machine {
     pub fn of_this() -> Self {
         let read = |file| fs::read_to_string(file).unwrap_or_default();
         let unknown = || "unknown".to_owned();
-        let release = read("/proc/sys/kernel/osrelease").trim().to_owned();
+        let (processors, release) = (read("/proc/cpuinfo"), read("/proc/sys/kernel/osrelease"));
+        let kernel = version(&release);
         Self {
-            cpu: field(&read("/proc/cpuinfo"), "model name").map_or_else(unknown, str::to_owned),
-            cpus: std::thread::available_parallelism().map_or(0, |count| count.get()),
-            memory_mib: field(&read("/proc/meminfo"), "MemTotal").map_or(0, kib) / 1024,
-            kernel: if release.is_empty() { unknown() } else { release },
+            cpu: fields(&processors, "model name").next().map_or_else(unknown, str::to_owned),
+            cpus: fields(&processors, "processor").count(),
+            memory_mib: fields(&read("/proc/meminfo"), "MemTotal").next().map_or(0, kib) / 1024,
+            kernel: if kernel.is_empty() { unknown() } else { kernel.to_owned() },
         }
     }
 }
@@ -61,10 +62,15 @@ fn git(arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// What stands behind the first `name` and a colon.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let value = |line: &'a str| line.split_once(':').filter(|(key, _)| key.trim() == name);
-    text.lines().find_map(value).map(|(_, value)| value.trim())
+/// What stands behind each `name` and a colon.
+fn fields<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let value = move |line: &'a str| line.split_once(':').filter(|(key, _)| key.trim() == name);
+    text.lines().filter_map(value).map(|(_, value)| value.trim())
+}
+
+/// The numbers that a release of the kernel begins with.
+fn version(release: &str) -> &str {
+    release.split(|letter: char| !letter.is_ascii_digit() && letter != '.').next().unwrap_or_default()
 }
 
 /// The number of `123 kB`, or 0.
@@ -74,14 +80,18 @@ fn kib(value: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Machine, date, field, kib};
+    use super::{Machine, date, fields, kib, version};
 
     #[test]
     fn facts_are_read_from_proc() {
-        let text = "processor\t: 0\nmodel name\t: Example CPU: 3 GHz\nmodel\t\t: 17\n";
-        assert_eq!(field(text, "model name"), Some("Example CPU: 3 GHz"));
-        assert_eq!(field(text, "model"), Some("17"));
-        assert_eq!(field(text, "MemTotal"), None);
+        let text = "processor\t: 0\nmodel name\t: Example CPU: 3 GHz\nmodel\t\t: 17\n\nprocessor\t: 1\n";
+        assert_eq!(fields(text, "model name").next(), Some("Example CPU: 3 GHz"));
+        assert_eq!(fields(text, "model").next(), Some("17"));
+        assert_eq!(fields(text, "processor").count(), 2);
+        assert_eq!(fields(text, "MemTotal").next(), None);
+        assert_eq!(version("6.18.4-1-amd64\n"), "6.18.4");
+        assert_eq!(version("6.6\n"), "6.6");
+        assert_eq!(version(""), "");
         assert_eq!(kib("16384 kB"), 16_384);
         assert_eq!(kib(""), 0);
     }

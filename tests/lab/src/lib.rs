@@ -25,6 +25,8 @@ pub mod kamailio;
 pub mod keepalived;
 mod lab;
 pub mod netns;
+pub mod numbered;
+pub mod outage;
 pub mod process;
 pub mod siplb;
 pub mod sipp;

@@ -82,6 +82,11 @@ impl Siplb {
         self.process.signal(signal)
     }
 
+    /// Process id of the daemon, and of the group that it leads.
+    pub fn pid(&self) -> nix::unistd::Pid {
+        self.process.pid()
+    }
+
     /// The daemon's control socket.
     pub fn socket(&self) -> &Path {
         &self.socket

@@ -1,6 +1,7 @@
 //! sipp as clients and as the users' phones, with the scenarios of `tests/sipp`.
 
 mod load;
+mod timed;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,7 @@ use crate::process::Process;
 use crate::topology::{DOMAIN, Family, Home, Host, SIP_PORT};
 
 pub use load::{Load, Part};
+pub use timed::setup_times_ms;
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sipp");
 /// Port on which the users answer.

@@ -146,6 +146,18 @@ impl Host {
             }
         }
     }
+
+    /// Brings its link up again, where it is on a wire of its own, with the IPv4 address and the way back that went with it.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn connect_again(&self) -> Result<()> {
+        let Self { netns, address, .. } = self;
+        netns.ip(&format!("link set {INTERFACE} up"))?;
+        netns.ip(&format!("addr replace {address} peer {NODE_TO_BACKENDS}/32 dev {INTERFACE}"))?;
+        netns.ip(&format!("route replace default via {NODE_TO_BACKENDS} {ONLINK}"))?;
+        Ok(())
+    }
 }
 
 impl Topology {

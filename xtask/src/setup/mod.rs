@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Toolchain,
     /// Also the programs that tests and demo start.
     Everything,
+    /// Also what siplb is measured beside, and nothing else needs.
+    Benchmarks,
 }
 
 /// A program that has to be there.
@@ -37,7 +39,7 @@ struct Program {
     elsewhere: &'static str,
 }
 
-const PROGRAMS: [Program; 13] = [
+const PROGRAMS: [Program; 14] = [
     Program {
         need: Need::Toolchain,
         command: "c++",
@@ -116,11 +118,22 @@ const PROGRAMS: [Program; 13] = [
         debian_package: "dnsmasq-base",
         elsewhere: "packaged as dnsmasq",
     },
+    Program {
+        need: Need::Benchmarks,
+        command: "nginx",
+        // It brings nginx along.
+        debian_package: "libnginx-mod-stream",
+        elsewhere: "nginx with its stream module",
+    },
 ];
 
 /// Packages that Debian starts a service of, and the service.
-const SERVICES: [(&str, &str); 3] =
-    [("kamailio", "kamailio.service"), ("etcd-server", "etcd.service"), ("keepalived", "keepalived.service")];
+const SERVICES: [(&str, &str); 4] = [
+    ("kamailio", "kamailio.service"),
+    ("etcd-server", "etcd.service"),
+    ("keepalived", "keepalived.service"),
+    ("libnginx-mod-stream", "nginx.service"),
+];
 
 /// Installs everything, after saying what.
 pub(crate) fn run() -> Result<()> {
