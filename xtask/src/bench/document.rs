@@ -1,5 +1,5 @@
-//! `bench document`: docs/benchmarks.md and its plots, written from the JSON that benchmarks left in docs/benchmarks. With
-//! `--check`, and in `lint`, nothing is written: what is committed has to be what the JSON gives.
+//! `bench document`: docs/benchmarks.md, its plots and the README's table of what a packet costs, written from the JSON that
+//! benchmarks left in docs/benchmarks. With `--check`, and in `lint`, nothing is written: what is committed has to be what the JSON gives.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use siplb_figures::{Report, document, plot, plot_file};
 
-use super::{BENCHES, kept_reports};
+use super::{BENCHES, kept_reports, readme};
 use crate::process;
 
 #[derive(clap::Args)]
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return check();
     }
     let folder = kept_reports();
-    let written = Written::of(&process::workspace().join("docs"), &folder)?;
+    let written = Written::of(process::workspace(), &folder)?;
     for (path, text) in &written.files {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("{}", path.display());
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 /// Fails when docs/benchmarks.md or a plot is not what the JSON gives.
 pub(crate) fn check() -> Result<()> {
-    let written = Written::of(&process::workspace().join("docs"), &kept_reports())?;
+    let written = Written::of(process::workspace(), &kept_reports())?;
     let wrong = written.differences();
     ensure!(
         wrong.is_empty(),
@@ -60,10 +60,16 @@ struct Written {
 }
 
 impl Written {
-    /// What belongs into `docs`, from the reports in `folder`, where the plots go too.
-    fn of(docs: &Path, folder: &Path) -> Result<Self> {
+    /// What belongs into the project at `root`, from the reports in `folder`, where the plots go too.
+    fn of(root: &Path, folder: &Path) -> Result<Self> {
         let reports = reports(folder)?;
-        let mut files = BTreeMap::from([(docs.join("benchmarks.md"), document(&reports))]);
+        let mut files = BTreeMap::from([(root.join("docs/benchmarks.md"), document(&reports))]);
+        if let Some(datapath) = reports.iter().find(|report| report.bench == "datapath") {
+            let path = root.join("README.md");
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            files.insert(path, readme::with_table(&text, datapath)?);
+        }
         for (report, figure) in
             reports.iter().flat_map(|report| report.figures.iter().map(move |one| (report, one)))
         {
@@ -143,18 +149,19 @@ mod tests {
 
     #[test]
     fn what_was_written_is_right_until_something_changes() {
-        let docs = tempfile::tempdir().unwrap();
-        let folder = docs.path().join("benchmarks");
-        fs::create_dir(&folder).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("docs/benchmarks");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(root.path().join("README.md"), "<!-- bench -->\n<!-- end -->\n").unwrap();
         report("reload").save(&folder.join("reload.json")).unwrap();
         report("datapath").save(&folder.join("datapath.json")).unwrap();
-        let written = Written::of(docs.path(), &folder).unwrap();
-        assert_eq!(written.differences().len(), 3, "{:?}", written.differences());
+        let written = Written::of(root.path(), &folder).unwrap();
+        assert_eq!(written.differences().len(), 4, "{:?}", written.differences());
         for (path, text) in &written.files {
             fs::write(path, text).unwrap();
         }
         assert_eq!(written.differences(), [""; 0]);
-        let text = fs::read_to_string(docs.path().join("benchmarks.md")).unwrap();
+        let text = fs::read_to_string(root.path().join("docs/benchmarks.md")).unwrap();
         assert!(
             text.find("\n## datapath").unwrap() < text.find("\n## reload").unwrap(),
             "the order is that of BENCHES"
@@ -164,8 +171,13 @@ mod tests {
         faster.figures[0].series[0].points[0].value = Spread::exactly(30.0);
         faster.figures[0].name = "frame".into();
         faster.save(&folder.join("datapath.json")).unwrap();
-        let differences = Written::of(docs.path(), &folder).unwrap().differences().join("\n");
-        for part in ["benchmarks.md differs", "datapath-frame.svg", "datapath-packet.svg is of no figure"] {
+        let differences = Written::of(root.path(), &folder).unwrap().differences().join("\n");
+        for part in [
+            "benchmarks.md differs",
+            "README.md differs",
+            "datapath-frame.svg",
+            "datapath-packet.svg is of no figure",
+        ] {
             assert!(differences.contains(part), "{part:?} in {differences}");
         }
     }
@@ -182,6 +194,7 @@ mod tests {
         let mut twice = report("datapath");
         twice.figures.push(twice.figures[0].clone());
         twice.save(&docs.path().join("datapath.json")).unwrap();
+        fs::write(docs.path().join("README.md"), "<!-- bench -->\n<!-- end -->\n").unwrap();
         let error = Written::of(docs.path(), docs.path()).err().unwrap().to_string();
         assert!(error.contains("two figures of the name packet"), "{error}");
     }

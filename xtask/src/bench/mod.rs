@@ -5,6 +5,7 @@
 mod all;
 mod compare;
 mod document;
+mod readme;
 
 use std::path::PathBuf;
 
