@@ -213,6 +213,7 @@ fn findings(all: &[Measured], generator: f64) -> Vec<String> {
         Spread::of(&daemon).median,
         Spread::of(&daemon).median * SLOW.per_second / 1e7
     ));
+    found.extend(limit_of_redirects(all));
     for one in all {
         let lost = one.slow.iter().chain(&one.fast).map(|cost| cost.lost).fold(0.0, f64::max);
         if lost > 0.0 {
@@ -241,4 +242,19 @@ fn findings(all: &[Measured], generator: f64) -> Vec<String> {
     }
     found.extend(text::looked_for());
     found
+}
+
+/// What to make of highest rates when the bare wire, which does nothing, has no better one than who does something.
+fn limit_of_redirects(all: &[Measured]) -> Option<String> {
+    let rate = |contender| {
+        let rates: Vec<f64> = find(all, contender).highest.iter().map(|highest| highest.per_second).collect();
+        Spread::of(&rates).median
+    };
+    let (wire, routing, siplb) = (rate(Contender::Wire), rate(Contender::Routing), rate(Contender::Siplb));
+    (wire < routing).then(|| {
+        format!(
+            "The bare wire, which reads nothing, carries {wire:.0} requests/s without loss and plain routing {routing:.0}: the devices \
+             of this bench are the limit for whatever is sent on by XDP, siplb's {siplb:.0} included, and not what a request costs."
+        )
+    })
 }
