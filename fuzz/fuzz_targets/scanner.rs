@@ -4,9 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use lb_common::{
-    decide::{ANY_PORT, NO_PORT, OnHost, Source, decide, domain_hash, first_domain, name_hash},
+    decide::{ANY_PORT, NO_PORT, OnHost, Source, decide, name_hash},
     layout::{Address, KeepAlives, KeyKind, KeySource, Named, NamedKind, Port, Rules},
-    limits::{DOMAINS_LIMIT, KEY_LIMIT},
+    limits::KEY_LIMIT,
     reason::Verdict,
     sip::{Bytes, Message as _, user},
 };
@@ -27,19 +27,11 @@ fuzz_target!(|payload: &[u8]| {
 });
 
 fn rules(key: KeyKind, number_tail: u8) -> Rules {
-    let mut domains = [0; DOMAINS_LIMIT];
-    domains[0] = domain_hash(b"example.com", SEED);
-    let (first, first_mask) = first_domain(b"example.com");
     Rules {
-        seed: SEED,
         key: key as u8,
         number_tail,
-        domain_count: 1,
-        first,
-        first_mask,
-        domains,
         keep_alives: KeepAlives::STUN | KeepAlives::DOUBLE_CRLF,
-        ..Rules::default()
+        ..Rules::with_domains(SEED, &["example.com"])
     }
 }
 

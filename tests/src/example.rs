@@ -12,9 +12,7 @@ use std::{
 };
 
 use lb_common::{
-    decide::{domain_hash, first_domain},
     layout::{Host, KeyKind, Mode, NextHop, Rules, Vlans},
-    limits::DOMAINS_LIMIT,
     slot::SLOTS,
 };
 use lb_user::datapath::{
@@ -137,23 +135,7 @@ pub fn rules() -> Rules {
 
 /// Rules with these domains.
 pub fn with_domains(key: KeyKind, number_tail: u8, domains: &[&str]) -> Rules {
-    let mut hashes = [0; DOMAINS_LIMIT];
-    for (entry, domain) in hashes.iter_mut().zip(domains) {
-        *entry = domain_hash(domain.as_bytes(), SEED);
-    }
-    let domain_count = domains.len() as u8;
-    let (first, first_mask) =
-        domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
-    Rules {
-        seed: SEED,
-        key: key as u8,
-        number_tail,
-        domain_count,
-        first,
-        first_mask,
-        domains: hashes,
-        ..Rules::default()
-    }
+    Rules { key: key as u8, number_tail, ..Rules::with_domains(SEED, domains) }
 }
 
 /// The name by which a backend is meant, with any port.

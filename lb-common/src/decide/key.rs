@@ -3,6 +3,7 @@
 use crate::{
     hash::short_key_hash,
     layout::{Address, FIRST_DOMAIN_WORDS, KeyKind, KeySource, Port, Rules},
+    limits::DOMAINS_LIMIT,
     sip::{
         Bytes, Message,
         address::Address as Place,
@@ -210,6 +211,22 @@ pub(super) fn call_id<M: Message>(message: M, rules: &Rules, at: u64) -> Key {
     }
     let end = message.token_end(at);
     Key { source: KeySource::CallId, hash: message.text_hash(at, end, rules.seed), at, end }
+}
+
+impl Rules {
+    /// Those of a VIP whose own domains these are, in small letters; the first [`DOMAINS_LIMIT`] of them count. `seed` is that
+    /// of the key hash; all else is the default.
+    pub fn with_domains(seed: u64, domains: &[impl AsRef<[u8]>]) -> Self {
+        let domain_count = domains.len().min(DOMAINS_LIMIT) as u8;
+        let mut rules = Self { seed, domain_count, ..Self::default() };
+        for (entry, domain) in rules.domains.iter_mut().zip(domains) {
+            *entry = domain_hash(domain.as_ref(), seed);
+        }
+        if let Some(first) = domains.first() {
+            (rules.first, rules.first_mask) = first_domain(first.as_ref());
+        }
+        rules
+    }
 }
 
 /// The entry of [`Rules::domains`] for a host name; 0 for an empty one.

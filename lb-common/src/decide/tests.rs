@@ -9,14 +9,7 @@ use crate::{
 use std::net::IpAddr;
 
 fn rules(key: KeyKind, domains: &[&str]) -> Rules {
-    let mut rules = Rules { seed: 7, key: key as u8, domain_count: domains.len() as u8, ..Rules::default() };
-    for (entry, domain) in rules.domains.iter_mut().zip(domains) {
-        *entry = domain_hash(domain.as_bytes(), rules.seed);
-    }
-    if let Some(first) = domains.first() {
-        (rules.first, rules.first_mask) = first_domain(first.as_bytes());
-    }
-    rules
+    Rules { key: key as u8, ..Rules::with_domains(7, domains) }
 }
 
 fn source() -> Source {

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use lb_common::decide::{domain_hash, first_domain};
 use lb_common::layout::{Host, KeepAlives, KeyKind, Mode, Rules};
-use lb_common::limits::DOMAINS_LIMIT;
 
 use super::deal::{self, Deal, Holder};
 use super::election::{self, Election, Member, Seat};
@@ -377,12 +375,6 @@ fn groups<'a>(roster: &'a Roster, pool: &Pool, facts: Facts<'_>) -> Vec<Group<'a
 
 /// How a VIP's messages are judged.
 pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
-    let mut domains = [0; DOMAINS_LIMIT];
-    for (entry, domain) in domains.iter_mut().zip(&vip.domains) {
-        *entry = domain_hash(domain.as_bytes(), seed);
-    }
-    let (first, first_mask) =
-        vip.domains.first().map(|domain| first_domain(domain.as_bytes())).unwrap_or_default();
     let key = match pool.map_or(KeyRule::User, |pool| pool.key) {
         KeyRule::User => KeyKind::User,
         KeyRule::Aor => KeyKind::Aor,
@@ -391,15 +383,10 @@ pub(super) fn rules(vip: &Vip, pool: Option<&Pool>, seed: u64) -> Rules {
         KeyRule::Source => KeyKind::Source,
     };
     Rules {
-        seed,
         key: key as u8,
         number_tail: pool.map_or(0, |pool| pool.number_tail),
-        domain_count: vip.domains.len().min(DOMAINS_LIMIT) as u8,
         keep_alives: keep_alives(&vip.keep_alives),
-        first,
-        first_mask,
-        domains,
-        ..Rules::default()
+        ..Rules::with_domains(seed, &vip.domains)
     }
 }
 

@@ -7,9 +7,7 @@ use std::{
 
 use etherparse::PacketBuilder;
 use lb_common::{
-    decide::{domain_hash, first_domain},
-    layout::{KeyKind, Mode, NextHop, Rules, Vlans},
-    limits::DOMAINS_LIMIT,
+    layout::{KeyKind, Mode, Rules},
     slot::SLOTS,
 };
 use lb_user::datapath::{
@@ -104,25 +102,8 @@ const XDP_TX: u32 = 3;
 /// A VIP for each family and way to forward, each with one group of one backend, and a next hop from user space. The first
 /// knows its backend by an alias.
 pub(crate) fn image(lab: &Lab) -> Image {
-    let mut domains = [0; DOMAINS_LIMIT];
-    domains[0] = domain_hash(b"example.com", SEED);
-    let (first, first_mask) = first_domain(b"example.com");
-    let rules = Rules {
-        seed: SEED,
-        key: KeyKind::User as u8,
-        domain_count: 1,
-        first,
-        first_mask,
-        domains,
-        ..Rules::default()
-    };
-    let hop = NextHop {
-        interface: lab.interface,
-        destination: NEIGHBOUR,
-        source: [2, 0, 0, 0, 0, 1],
-        vlans: Vlans::default(),
-        mtu: 1_500,
-    };
+    let rules = Rules { key: KeyKind::User as u8, ..Rules::with_domains(SEED, &["example.com"]) };
+    let hop = lab.next_hop();
     let mut image = Image::default();
     for (id, vip, backend, mode) in [
         (1, VIP, BACKEND, Mode::Nat),

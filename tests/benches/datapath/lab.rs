@@ -4,6 +4,7 @@
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
+use lb_common::layout::{NextHop, Vlans};
 use nix::{
     sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare},
     unistd::Pid,
@@ -12,6 +13,19 @@ use nix::{
 /// The interface that frames come in by, and what lies behind it.
 pub(crate) struct Lab {
     pub(crate) interface: u32,
+}
+
+impl Lab {
+    /// The way to the neighbour, as user space would have resolved it.
+    pub(crate) fn next_hop(&self) -> NextHop {
+        NextHop {
+            interface: self.interface,
+            destination: NEIGHBOUR,
+            source: [2, 0, 0, 0, 0, 1],
+            vlans: Vlans::default(),
+            mtu: 1_500,
+        }
+    }
 }
 
 /// MAC address of the neighbour.

@@ -4,9 +4,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 use lb_common::{
-    decide::{domain_hash, first_domain},
-    layout::{KeyKind, NextHop, Rules, Vlans},
-    limits::DOMAINS_LIMIT,
+    layout::{KeyKind, Rules},
     reason::Reason,
     slot::SLOTS,
 };
@@ -16,7 +14,7 @@ use lb_user::datapath::{
 };
 
 use crate::{
-    lab::{self, Lab, NEIGHBOUR},
+    lab::{self, Lab},
     traffic::{self, Message, Order},
 };
 
@@ -112,25 +110,8 @@ fn sizes(shape: Shape) -> Sizes {
 }
 
 fn image(shape: Shape, lab: &Lab) -> Image {
-    let mut domains = [0; DOMAINS_LIMIT];
-    domains[0] = domain_hash(b"example.com", SEED);
-    let (first, first_mask) = first_domain(b"example.com");
-    let rules = Rules {
-        seed: SEED,
-        key: KeyKind::User as u8,
-        domain_count: 1,
-        first,
-        first_mask,
-        domains,
-        ..Rules::default()
-    };
-    let hop = NextHop {
-        interface: lab.interface,
-        destination: NEIGHBOUR,
-        source: [2, 0, 0, 0, 0, 1],
-        vlans: Vlans::default(),
-        mtu: 1_500,
-    };
+    let rules = Rules { key: KeyKind::User as u8, ..Rules::with_domains(SEED, &["example.com"]) };
+    let hop = lab.next_hop();
     let mut image = Image::default();
     for vip in 1..=shape.vips {
         let socket = (nth(VIPS_FROM, vip), SIP_PORT).into();
