@@ -11,7 +11,7 @@ mod stage;
 mod traffic;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     let course = Course {
         runs,
         all: runs * (1 + PLANS.iter().map(|plan| plan.faults.len()).sum::<usize>()),
-        binary: binary()?,
+        binary: siplb_tests::daemon::binary()?.canonicalize()?,
         done: AtomicUsize::new(0),
         has_failed: AtomicBool::new(false),
     };
@@ -122,10 +122,4 @@ fn nodes_die(course: &Course) -> Result<Outages> {
         course.tell(kind);
     }
     Ok([(kind, outages)].into())
-}
-
-fn binary() -> Result<PathBuf> {
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/siplb");
-    ensure!(binary.is_file(), "there is no {}: run `cargo xtask build`", binary.display());
-    Ok(binary.canonicalize()?)
 }

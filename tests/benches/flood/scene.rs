@@ -1,7 +1,5 @@
 //! What stands: the network, two registrars with their users, the node with siplb, the phones.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use siplb_lab::{
     Kamailio, Lab, Netns, Process, Siplb, Sipp,
@@ -33,8 +31,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// Sets all up and registers the users.
     pub(crate) fn set() -> Result<Self> {
-        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/siplb");
-        ensure!(binary.is_file(), "there is no {}: run `cargo xtask build`", binary.display());
+        let binary = siplb_tests::daemon::binary()?;
         let programs = Programs::load(&siplb_load::programs::objects())?;
         let lab = Lab::create(LAB, SERVERS)?;
         let topology = lab.topology();

@@ -11,8 +11,6 @@ mod responder;
 mod stand;
 mod text;
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, ensure};
 use siplb_figures::{Arguments, progress};
 use siplb_load::Programs;
@@ -58,8 +56,7 @@ fn main() -> Result<()> {
 
 /// All contenders' measurements, and how many frames a second the generator makes.
 fn run(rounds: usize) -> Result<(Vec<Measured>, f64)> {
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/siplb");
-    ensure!(binary.is_file(), "there is no {}: run `cargo xtask build`", binary.display());
+    let binary = siplb_tests::daemon::binary()?;
     let mut programs = Programs::load(&siplb_load::programs::objects())?;
     let steps = Contender::ALL.len() * (rounds + 1);
     let mut stands = Vec::new();
